@@ -35,7 +35,9 @@ HOLD = """
 """
 PUT_BACK = """
     DELETE FROM queue_app_attempt;
-    UPDATE queue_app_job SET state = 'queued', attempt_number = 0, lease_until = NULL WHERE state = 'submitting'
+    UPDATE queue_app_job SET state = 'queued', attempt_number = 0, started_at = NULL, lease_until = NULL
+     WHERE state = 'submitting';
+    UPDATE queue_app_job SET held = false, held_for = '' WHERE held_for = 'budget'
 """
 
 
@@ -100,6 +102,8 @@ def backlogs() -> dict[str, tuple[Callable[[], Any], bool]]:
         "an account at its limit": (lambda: instant.update(max_concurrent=1), False),
         "held and delayed jobs first": (lambda: None, False),
         f"{ACCOUNTS:,} accounts": (add_accounts, False),
+        "a user's ticket budget used up": (lambda: add_budgets(1, username="bench"), True),
+        f"{USERS:,} users with ticket budgets": (lambda: add_budgets(1_000_000, username__startswith="other"), False),
     }
 
 
@@ -117,11 +121,21 @@ def add_accounts() -> None:
     ProviderAccount.objects.filter(pk="instant").update(max_concurrent=1)
 
 
+def add_budgets(tickets: int, **users: str) -> None:
+    """Add a ticket budget for each of these users."""
+    from queue_app import clock
+    from queue_app.models import TicketBudget, User
+
+    found, at = User.objects.filter(**users), clock.now()
+    TicketBudget.objects.bulk_create(TicketBudget(user=user, tickets=tickets, created_at=at) for user in found)
+
+
 def open_wide() -> None:
-    """Undo the last backlog: requeue all jobs, remove the limits and extra accounts, and claim one of the first jobs."""
-    from queue_app.models import Batch, Kind, ModelRoute, ProviderAccount, User
+    """Undo the last backlog: requeue all jobs, remove limits, budgets and extra accounts, and claim one of the first jobs."""
+    from queue_app.models import Batch, Kind, ModelRoute, ProviderAccount, TicketBudget, User
 
     past_the_triggers(PUT_BACK)
+    TicketBudget.objects.all().delete()
     User.objects.filter(username="bench").update(max_concurrent=None)
     Batch.objects.update(max_concurrent=None)
     Kind.objects.update(max_concurrent=None)

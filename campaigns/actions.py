@@ -10,7 +10,8 @@ from django.db import transaction
 
 from campaigns.brief import text_problem
 from campaigns.models import Campaign
-from queue_app.models import Batch, IdempotencyRecord, Job, State, User
+from campaigns.starts import FRAME, STORYBOARD
+from queue_app.models import ApiKey, Batch, IdempotencyRecord, Job, State, User
 from queue_app.models.job import JobQuerySet
 from queue_app.rules.words import one_line
 from queue_app.work import batches, intake, jobs, policy
@@ -33,18 +34,27 @@ class Offer(NamedTuple):
 
 @transaction.atomic
 def retry_all(
-    campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None, state: State = State.FAILED
+    campaign: Campaign,
+    *,
+    at: datetime,
+    actor: User,
+    via: str = "",
+    shown: Offer | None = None,
+    state: State = State.FAILED,
+    key: ApiKey | None = None,
 ) -> int:
     """
     Queue the failed jobs of the versions that count again at today's price, all or none. Return their number.
 
     :param state: that of the jobs to retry, failed or cancelled.
+    :param key: the owner's API key that asks for it, if one does.
     :param shown: queue exactly this or nothing. Without it, accept any number and price.
     :raises NotAsShown: the number of jobs or their price differs from ``shown``.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover all of them.
     """
-    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=counted_jobs(campaign), state=state)
+    jobs = retryable_jobs(campaign)
+    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=jobs, state=state, key=key)
     _check(again, shown)
     return len(again)
 
@@ -105,6 +115,12 @@ def counted_jobs(campaign: Campaign) -> JobQuerySet:
     return Job.objects.filter(combination__campaign=campaign)
 
 
+def retryable_jobs(campaign: Campaign) -> JobQuerySet:
+    """Return those of the same jobs that a retry may queue. A video whose still was never approved has nothing to start from."""
+    jobs = counted_jobs(campaign)
+    return jobs.filter(parameters__images__has_key=FRAME) if campaign.start == STORYBOARD else jobs
+
+
 @transaction.atomic(durable=True)
 def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, actor: str) -> tuple[Job, bool]:
     """
@@ -112,10 +128,11 @@ def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, a
     same waits at the record's unique index. Return the job, and whether it is new.
 
     :raises IntakeRefused: a value of the draft is refused.
+    :raises KindRestricted: the owner has no permission for the job type.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover its price.
     """
-    record = record_of(owner, "quick", key, [draft.model, draft.prompt, dict(draft.parameters)], at=at)
+    record = record_of(owner, "quick", key, [draft.model, draft.prompt, draft.kind, dict(draft.parameters)], at=at)
     if record.made is not None:
         return Job.objects.get(pk=record.made["job"]), False
     _, (job,) = intake.enqueue(owner, [draft], at=at, actor=actor)

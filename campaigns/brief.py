@@ -7,7 +7,7 @@ from typing import Any
 
 from queue_app.models import User
 from queue_app.rules import priority
-from queue_app.work import intake
+from queue_app.work import intake, ticket_budgets
 from queue_app.work.endpoints import address_problem
 
 TEXTS = ("brand", "product_category", "big_idea", "visual_messaging", "audio_messaging")
@@ -54,7 +54,10 @@ class Brief:
     images: Any = None
     priority: int | None = None
     max_concurrent: int | None = None
+    budget_tickets: int | None = None
     callback_url: str = ""
+    start: str = "all"
+    still_model: str = ""
 
     @property
     def title(self) -> str:
@@ -112,3 +115,5 @@ def _of_numbers(brief: Brief, owner: User) -> Iterator[Problem]:
     if at_once is not None and not 1 <= at_once <= AT_ONCE_MOST:
         words = f"Enter a whole number from 1 to {AT_ONCE_MOST}, or leave it empty for no limit."
         yield Problem("max_concurrent", words)
+    if brief.budget_tickets is not None and (problem := ticket_budgets.problem(brief.budget_tickets)):
+        yield Problem("budget_tickets", problem)

@@ -9,14 +9,19 @@ from typing import Any
 from campaigns.models import Campaign, Combination
 from campaigns.standing import BLOCKED, Counts
 from queue_app.insight import positions
-from queue_app.models import Job, State
-from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
+from queue_app.models import HeldFor, Job, State
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
 from queue_app.ui import display
 
+_HELD: dict[str, str] = {
+    HeldFor.CANARY: "waits until you release it",
+    HeldFor.BREAKER: "similar videos failed, so it waits for your decision",
+    HeldFor.BUDGET: "waits for its budget",
+}
 _COLUMNS = (
     "pk", "index", "values", "review", "compliance", "job__pk", "job__state", "job__progress", "job__attempt_number",
     "job__error_code", "job__error_message", "job__held", "job__not_before", "job__cancel_asked_at", "job__priority",
-    "job__order_key", "job__started_at", "job__ended_at", "job__tickets",
+    "job__order_key", "job__started_at", "job__ended_at", "job__tickets", "job__held_for", "still", "still__state",
 )  # fmt: skip
 
 
@@ -26,6 +31,7 @@ class LaunchedCell:
     A combination of a launched campaign, with the job of its version that counts. ``state`` is the job's, or ``blocked``.
     ``position`` is that in the model's queue, from 1; ``None`` unless the job is queued. ``order`` sorts as jobs start. ``name``
     lists the values of the dimensions in which cells differ. ``hold`` says what a queued job's start is paused by, if it is.
+    ``held_for`` is what a person has to release it from; ``still`` is the job of the still that its video starts from.
     """
 
     pk: int
@@ -47,6 +53,9 @@ class LaunchedCell:
     started_at: datetime | None
     ended_at: datetime | None
     tickets: int
+    held_for: str
+    still: int | None
+    still_state: str
     name: str
     read_at: datetime
 
@@ -58,6 +67,11 @@ class LaunchedCell:
     @property
     def is_on_hold(self) -> bool:
         return bool(self.hold)
+
+    @property
+    def awaits_still(self) -> bool:
+        """Whether its video waits for a still that is not finished."""
+        return self.held_for == HeldFor.STORYBOARD and self.still_state in OPEN_STATES
 
     @property
     def state_words(self) -> str:
@@ -91,6 +105,8 @@ class LaunchedCell:
         return "not generated"
 
     def _words_of_queued(self) -> str:
+        if self.held_for:
+            return self.hold
         place = f"position {self.position:,}" if self.position else "up next"
         if self.is_on_hold:
             return f"{place}, {self.hold}"
@@ -113,7 +129,9 @@ def of(campaign: Campaign, *, at: datetime, hold: str = "") -> list[LaunchedCell
 
 def counts(cells: Iterable[LaunchedCell]) -> Counts:
     """Count the cells by status."""
-    return Counts.of(Counter((cell.state, cell.is_on_hold) for cell in cells), is_paused=False)
+    listed = list(cells)
+    stills = Counter(cell.still_state for cell in listed if cell.awaits_still)
+    return Counts.of(Counter((cell.state, cell.is_on_hold) for cell in listed), is_paused=False, stills=stills)
 
 
 def in_flight(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
@@ -153,6 +171,23 @@ def job_label(
     return " · ".join([*told(values, dimensions, labels), *([f"version {version}"] if version > 1 else [])])
 
 
+def held_words(held_for: str, still_state: str | None = None) -> str:
+    """
+    Return what a job on hold waits for until a person releases it, in words; empty if it is not held for anything.
+
+    :param still_state: of the job of its still, if it has one.
+    """
+    if held_for != HeldFor.STORYBOARD:
+        return _HELD.get(held_for, "")
+    ended = {State.COMPLETED: "its still is ready to approve", State.FAILED: "its still failed", State.CANCELLED: "no still"}
+    return ended.get(State(still_state), "its still is being generated") if still_state else "waits for a still"
+
+
+def still_label(label: str) -> str:
+    """Return what distinguishes the job of a still from that of its video."""
+    return " · ".join([*filter(None, [label]), "still"])
+
+
 def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:
     """Return the label that a value had when the campaign was launched."""
     return str(labels.get(dimension, {}).get("values", {}).get(value, value))
@@ -162,7 +197,7 @@ def _cell(
     row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any], at: datetime, hold: str
 ) -> LaunchedCell:
     pk, index, values, review, compliance, job, state, progress, attempt, code, message = row[:11]
-    held, not_before, cancel_asked_at, priority, order_key, started_at, ended_at, tickets = row[11:]
+    held, not_before, cancel_asked_at, priority, order_key, started_at, ended_at, tickets, held_for, still, still_state = row[11:]
     return LaunchedCell(
         pk=pk,
         index=index,
@@ -171,18 +206,21 @@ def _cell(
         compliance=compliance,
         state=state if job else BLOCKED,
         job=job,
-        position=places.get(job),
+        position=None if held_for else places.get(job),
         progress=progress,
         attempt=attempt or 0,
         error_code=code or "",
         error_message=message or "",
-        hold=("campaign paused" if held else hold) if state == State.QUEUED else "",
+        hold=(held_words(held_for or "", still_state) or ("campaign paused" if held else hold)) if state == State.QUEUED else "",
         not_before=not_before,
         cancel_asked_at=cancel_asked_at,
         order=(-(priority or 0), order_key or 0, job or 0),
         started_at=started_at,
         ended_at=ended_at,
         tickets=tickets or 0,
+        held_for=held_for or "",
+        still=still,
+        still_state=still_state or "",
         name=name({key: values[key] for key in telling if key in values}, labels),
         read_at=at,
     )

@@ -107,4 +107,6 @@ def from_campaign(campaign: Campaign) -> Body:
         **parameters.as_typed(campaign.parameters).body,
         "priority": "",
         "max_concurrent": str(campaign.batch.max_concurrent or ""),
+        "start": campaign.start,
+        "still_model": campaign.still_model_id or "",
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import QueryDict
 
+from campaigns import starts
 from campaigns.brief import TEXTS, Brief
 from campaigns.drafts import Body
 from campaigns.rules import matrix
@@ -17,7 +18,7 @@ from queue_app.rules.words import storable
 from queue_app.ui import parameters
 from queue_app.ui.parameters import Typed
 
-FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent")
+FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent", "budget_tickets", "start", "still_model")
 BLANK: Body = {**dict.fromkeys(FIELDS, ""), **Typed().body, "dimensions": {}, "exclude": []}
 DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
@@ -87,13 +88,17 @@ def read(post: QueryDict) -> Asked:
 def brief(body: Body) -> Brief:
     """Return a body as a brief. A number that can't be read becomes one that the checks refuse with the right message."""
     texts = {name: body.get(name, "") for name in ("name", *TEXTS, "model")}
+    start = body.get("start") or starts.ALL
     return Brief(
         **texts,
         dimensions=body.get("dimensions", {}),
         exclude=body.get("exclude", []),
         **Typed.of(body).parameters,
-        priority=_whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
-        max_concurrent=_whole(body.get("max_concurrent", ""), wrong=0),
+        priority=whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
+        max_concurrent=whole(body.get("max_concurrent", ""), wrong=0),
+        start=start,
+        still_model=body.get("still_model", "") if start == starts.STORYBOARD else "",
+        budget_tickets=whole(body.get("budget_tickets", ""), wrong=0),
     )
 
 
@@ -169,7 +174,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _whole(text: str, *, wrong: int) -> int | None:
+def whole(text: str, *, wrong: int) -> int | None:
     """Return the typed number; ``None`` if nothing was typed, ``wrong`` if it is no whole number."""
     text = text.strip()
     if not text:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from campaigns.cells import held_words
 from campaigns.models import Campaign
 from queue_app.insight import pauses
 from queue_app.insight.pauses import Pause
@@ -70,4 +71,5 @@ def of_jobs(jobs: Iterable[Job], *, at: datetime) -> dict[int, str]:
     queued = [job for job in jobs if job.state == State.QUEUED]
     paused = of_models({job.model_id for job in queued}, at=at) if queued else {}
     words = {model: hold.words for model, hold in paused.items()}
-    return {job.pk: "campaign paused" if job.held else words[job.model_id] for job in queued if job.held or job.model_id in words}
+    stopped = [job for job in queued if job.held or job.model_id in words]
+    return {job.pk: held_words(job.held_for) or ("campaign paused" if job.held else words[job.model_id]) for job in stopped}

@@ -48,7 +48,7 @@ def of_jobs(jobs: Iterable[Job]) -> dict[int, JobName]:
     names = {}
     for job in listed:
         if job.pk not in versions:
-            names[job.pk] = JobName(one_line(job.prompt)[:PROMPT_MOST])
+            names[job.pk] = JobName(job.label or one_line(job.prompt)[:PROMPT_MOST])  # a still has a label
             continue
         campaign, index, values, review, counted = versions[job.pk]
         head, rest = in_two_lines(cells.told(values, campaigns[campaign].dimensions, campaigns[campaign].labels))

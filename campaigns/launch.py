@@ -16,9 +16,9 @@ from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt, priority_of
 from campaigns.rules import compliance
-from queue_app.models import Batch, Job, User
+from queue_app.models import ApiKey, Batch, Job, User
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import intake, policy
+from queue_app.work import intake, policy, ticket_budgets
 
 
 class LaunchRefused(Exception):
@@ -28,9 +28,9 @@ class LaunchRefused(Exception):
 class NotEnoughForAll(NotEnoughTickets):
     """The wallet does not cover all cells. Nothing was written. ``fits`` is the number of cells that it covers."""
 
-    def __init__(self, refusal: NotEnoughTickets, *, cells: int, each: int):
-        super().__init__(needed=refusal.needed, available=refusal.available)
-        self.cells, self.fits = cells, refusal.available // each
+    def __init__(self, plan: Plan, *, available: int):
+        super().__init__(needed=plan.tickets, available=available)
+        self.cells, self.fits = len(plan.to_buy), available // plan.tickets_each
 
     def __str__(self) -> str:
         return f"{super().__str__()} Your wallet covers {self.fits:,} of {self.cells:,} combinations."
@@ -41,30 +41,18 @@ class NotEnoughForAll(NotEnoughTickets):
 
 
 @transaction.atomic
-def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
+def launch(plan: Plan, *, owner: User, at: datetime, actor: str, key: ApiKey | None = None) -> Campaign:
     """
     Create the campaign and queue a job for every cell of the plan that is not blocked.
 
+    :param key: the API key that launches it, if one does.
     :raises LaunchRefused: every cell is blocked.
     :raises NotEnoughForAll: the wallet does not cover all jobs.
     """
     if not plan.to_buy:
         raise LaunchRefused(f"All combinations are blocked by compliance rules. {blocked_words(plan.blocked[0].verdict)}")
     brief, name = plan.brief, _name(plan.brief, owner)
-    try:
-        batch, jobs = intake.enqueue(
-            owner,
-            plan.drafts(),
-            at=at,
-            actor=actor,
-            batch_name=name,
-            max_concurrent=brief.max_concurrent,
-            callback_url=brief.callback_url,
-            origin="campaign",
-        )
-    except NotEnoughTickets as refusal:
-        raise NotEnoughForAll(refusal, cells=len(plan.to_buy), each=plan.tickets_each) from None
-    assert batch is not None
+    batch, jobs, stills = _enqueue(plan, name, owner, at=at, actor=actor, key=key)
     campaign = Campaign.objects.create(
         batch=batch,
         name=name,
@@ -79,10 +67,15 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
         model=plan.model,
         parameters=plan.parameters,
         priority=plan.priority,
+        start=brief.start,
+        still_model=plan.still.model if plan.still else None,
         created_at=at,
     )
-    _make_cells(campaign, plan, jobs)
-    after = {"jobs": len(jobs), "tickets": plan.tickets, "model": plan.model.key}
+    _make_cells(campaign, plan, jobs, stills)
+    after = {"jobs": len(jobs) + len(stills), "tickets": plan.tickets, "model": plan.model.key}
+    if brief.budget_tickets is not None:
+        ticket_budgets.add(batch, brief.budget_tickets, at=at)
+        after["budget"] = brief.budget_tickets
     policy.audit("launch campaign", campaign.name, at=at, actor=owner, after=after, of=campaign)
     return campaign
 
@@ -134,7 +127,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
         prompt=text,
         parameters=parameters_of(cell, campaign),
         metadata={"combination": cell.key},
-        **_own_priority(campaign),
+        **own_priority(campaign),
         label=cell_reads.job_label(cell.values, campaign.dimensions, campaign.labels, version=following),
     )
     batch = Batch.objects.select_for_update().get(pk=campaign.pk)
@@ -179,7 +172,7 @@ def parameters_of(cell: Combination, campaign: Campaign) -> dict[str, Any]:
     return dict(cell.job.parameters if cell.job is not None else campaign.parameters)
 
 
-def _own_priority(campaign: Campaign) -> dict[str, Any]:
+def own_priority(campaign: Campaign) -> dict[str, Any]:
     """Return the priority that somebody chose for the campaign; none if it has that of its size, which one job does not get."""
     owner, cells = campaign.batch.owner, campaign.combinations.filter(blocked=False).count()
     if campaign.priority == priority_of(campaign.model, owner, cells=cells)[0]:
@@ -211,15 +204,41 @@ def as_json(verdict: compliance.Verdict) -> dict[str, object]:
     }
 
 
-def _make_cells(campaign: Campaign, plan: Plan, jobs: Sequence[Job]) -> None:
-    bought = iter(jobs)
-    cells = Combination.objects.bulk_create(_cell(campaign, planned, bought) for planned in plan.cells)
+def _enqueue(
+    plan: Plan, name: str, owner: User, *, at: datetime, actor: str, key: ApiKey | None
+) -> tuple[Batch, list[Job], list[Job]]:
+    """Queue the videos and then the stills, in one batch. Return it and both."""
+    brief, reserved, stills = plan.brief, 0, list[Job]()
+    try:
+        batch, jobs = intake.enqueue(
+            owner,
+            plan.drafts(),
+            at=at,
+            actor=actor,
+            batch_name=name,
+            max_concurrent=brief.max_concurrent,
+            callback_url=brief.callback_url,
+            origin="campaign",
+            key=key,
+        )
+        assert batch is not None
+        reserved = sum(job.tickets for job in jobs)
+        if drafts := plan.drafts_of_stills():  # by themselves: both together may be more than one call takes
+            _, stills = intake.enqueue(owner, drafts, at=at, actor=actor, batch=batch, key=key)
+    except NotEnoughTickets as refusal:
+        raise NotEnoughForAll(plan, available=refusal.available + reserved) from None
+    return batch, jobs, stills
+
+
+def _make_cells(campaign: Campaign, plan: Plan, jobs: Sequence[Job], stills: Sequence[Job]) -> None:
+    bought, drawn = iter(jobs), iter(stills)
+    cells = Combination.objects.bulk_create(_cell(campaign, planned, bought, drawn) for planned in plan.cells)
     Version.objects.bulk_create(
         Version(combination=cell, number=1, job=cell.job, prompt=cell.prompt) for cell in cells if cell.job is not None
     )
 
 
-def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Combination:
+def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job], drawn: Iterator[Job]) -> Combination:
     return Combination(
         campaign=campaign,
         index=planned.cell.index,
@@ -229,6 +248,7 @@ def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Co
         compliance=as_json(planned.verdict),
         blocked=planned.blocked,
         job=None if planned.blocked else next(bought),
+        still=None if planned.blocked else next(drawn, None),
     )
 
 

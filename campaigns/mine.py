@@ -41,8 +41,9 @@ class Filters:
 @dataclass(frozen=True)
 class Line:
     """
-    A job of the list. ``position`` and ``hold`` are those of a queued job, ``left`` is ``None`` for a finished one,
-    ``cancelled_by`` names who cancelled it, ``remedy`` says what to do about a failure; ``is_prompt`` if that is another prompt.
+    A job of the list. ``position`` and ``hold`` are those of a queued job, which ``may_move`` before others of its owner;
+    ``left`` is ``None`` for a finished one, ``cancelled_by`` names who cancelled it, ``remedy`` says what to do about a failure;
+    ``is_prompt`` if that is another prompt.
     """
 
     job: Job
@@ -54,6 +55,7 @@ class Line:
     cancelled_by: str
     remedy: str
     is_prompt: bool
+    may_move: bool
 
     @property
     def is_playable(self) -> bool:
@@ -178,6 +180,7 @@ def _lines(jobs: Sequence[Job], *, at: datetime) -> list[Line]:
     by_state = {state: [job.pk for job in jobs if job.state == state] for state in State}
     names, known = job_names.of_jobs(jobs), pictures.of_jobs(by_state[State.COMPLETED])
     places, stopped = positions.of_jobs(by_state[State.QUEUED]), holds.of_jobs(jobs, at=at)
+    behind = positions.behind_own(jobs)
     left = estimates.for_jobs((job for job in jobs if job.is_open), at)
     found = cancels.of_jobs(by_state[State.CANCELLED]) if by_state[State.CANCELLED] else []
     cancelled = {job: cancel.by for cancel in found for job in cancel.jobs}
@@ -192,6 +195,7 @@ def _lines(jobs: Sequence[Job], *, at: datetime) -> list[Line]:
             cancelled_by=cancelled.get(job.pk, ""),
             remedy=remedies.of(job.error_code) if job.state == State.FAILED else "",
             is_prompt=remedies.needs_another_prompt(job.error_code),
+            may_move=job.pk in behind,
         )
         for job in jobs
     ]

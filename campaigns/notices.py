@@ -14,24 +14,28 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.urls import Resolver404, resolve, reverse
 
-from campaigns import actions
-from campaigns.models import Campaign
+from campaigns import actions, breaker
+from campaigns.models import Campaign, Trip
 from queue_app import announce, clock
-from queue_app.models import Job, Notice, OutboxMessage, OutgoingEvent, State, User, WebhookEndpoint
+from queue_app.models import Job, Notice, OutboxMessage, OutgoingEvent, ScheduleRun, State, TicketBudget, User, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.ui import display
+from queue_app.work import ticket_budgets
 
 APP, EMAIL = WAYS = ("app", "email")
 PROMPT_MOST = 80  # characters
 # page → what a link to it is called
 _LINKS = {
     "campaigns:page": "Open campaign",
+    "campaigns:holds": "Open contact sheet",
     "campaigns:job": "Open job",
     "campaigns:jobs": "Open jobs",
+    "campaigns:schedule": "Open schedule",
     "campaigns:statement": "Open statement",
     "campaigns:webhooks": "Open webhooks",
+    "campaigns:keys": "Open API keys",
 }
 
 
@@ -45,13 +49,17 @@ class Topic:
 
 
 FINISHED, JOB, CLEAR, TICKETS = "batch_ended", "job", announce.QUEUE_CLEAR, "wallet_low"
-RESUMED, ENDPOINT = announce.BATCH_RESUMED, announce.ENDPOINT_OFF
+RESUMED, ENDPOINT, SCHEDULE, HELD = announce.BATCH_RESUMED, announce.ENDPOINT_OFF, announce.SCHEDULE_FAILED, announce.BATCH_HELD
+BUDGET = announce.BUDGET_REACHED
 TOPICS = {
     FINISHED: Topic("Campaign finished", "Also jobs sent together by API.", WAYS),
-    JOB: Topic("Quick generation finished", "Completed or failed. Unread notices are combined.", (APP,)),
+    JOB: Topic("Quick generation finished", "Also scheduled jobs. Completed or failed; unread notices are combined.", (APP,)),
     CLEAR: Topic("Queue clear", "All your jobs have finished.", ()),
     RESUMED: Topic("Campaign resumed", "If you asked for it on its page.", WAYS),
+    HELD: Topic("Similar videos fail", "The rest of a value is on hold until you decide.", WAYS),
     TICKETS: Topic("Tickets running low", "Fewer are available than the number below.", WAYS),
+    BUDGET: Topic("Budget reached", "Jobs wait for a ticket budget of yours, a campaign or an API key.", WAYS),
+    SCHEDULE: Topic("Schedule did not run", "A run was refused, or missed.", WAYS),
     ENDPOINT: Topic("Webhook turned off", "By Genqueue after failed deliveries, or by staff.", WAYS),
 }
 
@@ -163,6 +171,17 @@ def _resumed(message: OutboxMessage, _: Sequence[int]) -> Told:
     return Told(f"“{name}” is no longer on hold.", f"No longer on hold: {name}", _page(message))
 
 
+def _held(message: OutboxMessage, _: Sequence[int]) -> Told | None:
+    trip = Trip.objects.select_related("campaign").filter(pk=message.payload["trip"]).first()
+    if trip is None:
+        return None
+    held = counted(trip.held, "video")
+    text = (
+        f"“{trip.campaign}”: {breaker.sentence(trip.campaign, trip)} {held} with it {'is' if trip.held == 1 else 'are'} on hold."
+    )
+    return Told(text, f"Videos on hold: {trip.campaign}", reverse("campaigns:holds", args=[trip.campaign_id]))
+
+
 def _page(message: OutboxMessage) -> str:
     """Return the page of a campaign; for another batch, the list of its jobs."""
     if Campaign.objects.filter(pk=message.batch_id).exists():
@@ -198,6 +217,31 @@ def _wallet_low(message: OutboxMessage, _: Sequence[int]) -> Told:
     return Told(f"Tickets are running low: {left} available.", f"Tickets running low: {left}", reverse("campaigns:statement"))
 
 
+def _budget_reached(message: OutboxMessage, _: Sequence[int]) -> Told | None:
+    budget = TicketBudget.objects.select_related("user", "batch__owner", "key__user").filter(pk=message.payload["budget"]).first()
+    if budget is None or budget.lifted:
+        return None
+    used = message.payload["used"]
+    waiting, never = ticket_budgets.waiting(budget, used=used)
+    is_daily = budget.period == TicketBudget.Period.DAY
+    today = " today" if is_daily else ""
+    then = f"until {budget.resets_at:%H:%M}" if is_daily else "until the budget is raised"
+    whose = {"user": "", "batch": f" of “{one_line(str(budget.batch))[:100]}”", "key": f" of {budget.scope_name}"}
+    text = f"Budget{whose[budget.scope]} reached: {used:,} of {counted(budget.tickets, 'ticket')}{today}."
+    if waiting:
+        text += f" {counted(waiting, 'job')} {'waits' if waiting == 1 else 'wait'} {then}."
+    if never:
+        text += f" {counted(never, 'job')} {'costs' if never == 1 else 'cost'} more than the whole budget."
+    return Told(text, f"Budget reached: {used:,} of {counted(budget.tickets, 'ticket')}{today}", _page_of_budget(budget))
+
+
+def _page_of_budget(budget: TicketBudget) -> str:
+    """Return where its owner sees it: the campaign, the keys, the jobs."""
+    if budget.batch_id and Campaign.objects.filter(pk=budget.batch_id).exists():
+        return reverse("campaigns:page", args=[budget.batch_id])
+    return reverse("campaigns:keys" if budget.key_id else "campaigns:jobs")
+
+
 def _endpoint_off(message: OutboxMessage, _: Sequence[int]) -> Told | None:
     endpoint = WebhookEndpoint.objects.filter(pk=message.payload["endpoint"]).first()
     if endpoint is None:
@@ -209,6 +253,19 @@ def _endpoint_off(message: OutboxMessage, _: Sequence[int]) -> Told | None:
         f"Webhook turned off: {name}",
         f"{reverse('campaigns:webhooks')}#{endpoint.pk}",
     )
+
+
+def _schedule_failed(message: OutboxMessage, _: Sequence[int]) -> Told | None:
+    run = ScheduleRun.objects.select_related("schedule").filter(pk=message.payload["run"]).first()
+    if run is None:
+        return None
+    name, due = str(run.schedule), display.minute(run.due_at, message.created_at)
+    if run.outcome == ScheduleRun.Outcome.MISSED:
+        runs = "its run of" if run.occurrences == 1 else f"{run.occurrences:,} runs, the last that of"
+        text, subject = f"“{name}” missed {runs} {due}. {run.reason}", f"Schedule missed: {name}"
+    else:
+        text, subject = f"“{name}” did not run at {due}. {run.reason}", f"Schedule did not run: {name}"
+    return Told(text, subject, reverse("campaigns:schedule", args=[run.schedule_id]))
 
 
 def _counts(jobs: QuerySet[Job]) -> str:
@@ -225,7 +282,10 @@ _ABOUT = {
     OutgoingEvent.JOB_FAILED: About(JOB, "failed", _job),
     announce.QUEUE_CLEAR: About(CLEAR, "completed", _clear),
     announce.BATCH_RESUMED: About(RESUMED, "play", _resumed),
+    announce.BATCH_HELD: About(HELD, "pause", _held),
     OutgoingEvent.WALLET_LOW: About(TICKETS, "ticket", _wallet_low),
+    announce.BUDGET_REACHED: About(BUDGET, "pause", _budget_reached),
+    announce.SCHEDULE_FAILED: About(SCHEDULE, "warn", _schedule_failed),
     announce.ENDPOINT_OFF: About(ENDPOINT, "warn", _endpoint_off),
 }
 _PLAIN = About("", "completed", lambda _, __: None)

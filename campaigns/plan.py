@@ -13,10 +13,12 @@ from typing import Any
 from django.db.models import Prefetch
 
 from campaigns import cells as cell_reads
+from campaigns import starts
 from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
-from campaigns.rules import compliance, matrix, prompt
+from campaigns.rules import canary, compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
+from campaigns.starts import Still
 from queue_app.models import GenerationModel, Kind, ModelRoute, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
 from queue_app.work import capacity, fetching, intake, routes, uploads
@@ -65,7 +67,10 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A campaign that can be launched. ``cells`` are all that are not excluded, with blocked ones; ``total`` counts all cells."""
+    """
+    A campaign that can be launched. ``cells`` are all that are not excluded, with blocked ones; ``total`` counts all cells.
+    ``still``: how the stills of a storyboard are made, ``None`` without.
+    """
 
     brief: Brief
     model: GenerationModel
@@ -75,6 +80,7 @@ class Plan:
     choices: list[Choice]
     cells: list[PlannedCell]
     total: int
+    still: Still | None = None
 
     @cached_property
     def to_buy(self) -> list[PlannedCell]:
@@ -84,28 +90,60 @@ class Plan:
     def blocked(self) -> list[PlannedCell]:
         return [planned for planned in self.cells if planned.blocked]
 
+    @cached_property
+    def first(self) -> list[PlannedCell]:
+        """Return the cells whose videos are not on hold at launch: of a storyboard none."""
+        if self.still is not None:
+            return []
+        return self.canary if self.brief.start == starts.CANARY else self.to_buy
+
+    @cached_property
+    def canary(self) -> list[PlannedCell]:
+        """Return the cells that show each value once, whether they are to run first or not."""
+        chosen = {*canary.first({one.cell.index: one.cell.values for one in self.to_buy})}
+        return [one for one in self.to_buy if one.cell.index in chosen]
+
     @property
-    def tickets_each(self) -> int:
+    def on_hold(self) -> int:
+        """Return how many videos wait on hold from the launch on."""
+        return len(self.to_buy) - len(self.first)
+
+    @property
+    def stills(self) -> int:
+        return len(self.to_buy) if self.still else 0
+
+    @property
+    def tickets_of_video(self) -> int:
         return self.model.pricing.tickets_of(self.parameters)
 
     @property
-    def tickets(self) -> int:
+    def tickets_each(self) -> int:
+        """Return the price of a combination: its video, and its still if it has one."""
+        return self.tickets_of_video + (self.still.tickets if self.still else 0)
+
+    @property
+    def tickets_of_videos(self) -> int:
         return sum(self.model.pricing.tickets_of(self.parameters_of(one)) for one in self.to_buy)
 
     @property
+    def tickets_of_stills(self) -> int:
+        return self.stills * self.still.tickets if self.still else 0
+
+    @property
+    def tickets(self) -> int:
+        return self.tickets_of_videos + self.tickets_of_stills
+
+    @property
     def usd(self) -> Decimal:
-        return sum((self.model.pricing.usd_of(self.parameters_of(one)) for one in self.to_buy), Decimal(0))
+        videos = sum((self.model.pricing.usd_of(self.parameters_of(one)) for one in self.to_buy), Decimal(0))
+        return videos + (self.stills * self.still.usd if self.still else 0)
 
     def parameters_of(self, planned: PlannedCell) -> Mapping[str, Any]:
         return self.parameters if planned.parameters is None else planned.parameters
 
-    @property
-    def labels(self) -> dict[str, Any]:
-        """Return the labels of the chosen dimensions and values, to be stored with the campaign."""
-        return {choice.key: {"label": choice.label, "values": dict(choice.values)} for choice in self.choices}
-
     def drafts(self) -> list[intake.Draft]:
-        dimensions = {choice.key: [value for value, _ in choice.values] for choice in self.choices}
+        """Return the videos, in matrix order."""
+        held_for, first = starts.HELD_FOR[self.brief.start], {one.cell.index for one in self.first}
         return [
             intake.Draft(
                 model=self.model.key,
@@ -114,10 +152,40 @@ class Plan:
                 priority=self.priority,
                 priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},
-                label=cell_reads.job_label(planned.cell.values, dimensions, self.labels),
+                label=self._label(planned),
+                held_for="" if planned.cell.index in first else held_for,
             )
             for planned in self.to_buy
         ]
+
+    def drafts_of_stills(self) -> list[intake.Draft]:
+        """Return the stills of a storyboard, in the same order."""
+        if self.still is None:
+            return []
+        return [
+            intake.Draft(
+                model=self.still.model.key,
+                prompt=planned.prompt,
+                parameters=self.still.parameters,
+                priority=self.priority,
+                priority_reasons=self.priority_reasons,
+                metadata={"combination": planned.cell.key, "still": True},
+                label=cell_reads.still_label(self._label(planned)),
+            )
+            for planned in self.to_buy
+        ]
+
+    @cached_property
+    def labels(self) -> dict[str, Any]:
+        """Return the labels of the chosen dimensions and values, to be stored with the campaign."""
+        return {choice.key: {"label": choice.label, "values": dict(choice.values)} for choice in self.choices}
+
+    @cached_property
+    def dimensions(self) -> dict[str, list[str]]:
+        return {choice.key: [value for value, _ in choice.values] for choice in self.choices}
+
+    def _label(self, planned: PlannedCell) -> str:
+        return cell_reads.job_label(planned.cell.values, self.dimensions, self.labels)
 
 
 @dataclass(frozen=True)
@@ -152,8 +220,10 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises KindRestricted: the owner has no permission for the model's job type.
     """
     found = finished(_sketch(brief, owner))
-    if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
-        raise intake.KindRestricted([intake.Problem(None, "model", words)])
+    used = [("model", found.model), *([("still_model", found.still.model)] if found.still else [])]
+    for name, model in used:
+        if words := intake.restriction(Kind.objects.get(pk=model.medium), owner):
+            raise intake.KindRestricted([intake.Problem(None, name, words)])
     return found
 
 
@@ -249,6 +319,7 @@ class Reader:
             level, why = self._level(model, sum(not one.blocked for one in kept))
             planned = Plan(self.brief, model, settled, level, why, choices, kept, len(cells))
             self._check_routes(planned)
+            planned = replace(planned, still=self._still(planned))
         sample = self._sample(builder, cells)
         return Sketch(
             self.problems, choices, cells, sample, self.too_many, planned, self.unavailable, self.checker, self.dimensions
@@ -324,6 +395,32 @@ class Reader:
                 self._say("model", words)
             else:
                 self._say(refusal.parameter, refusal.message)
+
+    def _still(self, planned: Plan) -> Still | None:
+        """Return how the stills of a storyboard are made; ``None`` without, or if that is a problem."""
+        start, asked = self.brief.start, self.brief.still_model
+        if start not in starts.STARTS:
+            self._say("start", f"start must be {parameter_rules.listed(starts.STARTS)}.")
+        elif asked and start != starts.STORYBOARD:
+            self._say(
+                "still_model", f"Stills need the start “{starts.STORYBOARD}”. Choose it, or remove the model of the stills."
+            )
+        if start != starts.STORYBOARD:
+            return None
+        longest = max((len(one.prompt) for one in planned.to_buy), default=1)
+        if words := starts.no_stills_for(planned.model, self.ways[planned.model.key], planned.parameters, longest):
+            self._say("start", words)
+            return None
+        models = starts.still_models(self.models)
+        model = next((one for one in models if asked in ("", one.key)), None)
+        if model is None:
+            available = ", ".join(one.key for one in models) or "none"
+            self._say("still_model", f"“{asked[:60]}” is no image model that is available. Available: {available}.")
+            return None
+        still = starts.still_of(model, planned.parameters.get("aspect_ratio"))
+        if refusal := routes.refusal(self.ways[model.key], still.parameters, characters=longest):
+            self._say("still_model", f"{model.key}: {refusal.message}")
+        return still
 
     def _cells(self, choices: list[Choice]) -> tuple[list[Cell], set[int]]:
         """Return all cells, and the numbers of those that are not excluded."""

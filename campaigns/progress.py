@@ -10,19 +10,21 @@ from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import Coalesce
 
 from campaigns import cells as cell_reads
-from campaigns import holds, job_names, pictures, review
+from campaigns import holds, job_names, pictures, releases, review, sheet
 from campaigns.cells import LaunchedCell
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from campaigns.models.combination import Review
 from campaigns.pictures import Picture
 from campaigns.review import Rate, Result, Tally
+from campaigns.sheet import Tripped, Waits
 from campaigns.standing import BLOCKED, Counts
+from campaigns.starts import STORYBOARD
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches, cancels, remedies, waiting
 from queue_app.insight.cancels import WhoCancelled
-from queue_app.models import Job, State
+from queue_app.models import Job, Reservation, State
 from queue_app.models.job import OPEN_STATES
 from queue_app.rules.pricing import Price
 from queue_app.work.capacity import Capacity
@@ -92,11 +94,22 @@ class Cancelled:
 
 
 @dataclass(frozen=True)
+class StillMoney:
+    """The stills of a storyboard, also those that newer ones replaced: how many are charged or reserved, and their tickets."""
+
+    charged: int = 0
+    captured: int = 0
+    unfinished: int = 0
+    reserved: int = 0
+
+
+@dataclass(frozen=True)
 class Progress:
     """
     A campaign at one moment. ``holds`` are the pauses that its queued jobs wait for. ``running`` are the first `FIRST` cells in
     progress. ``strip`` are the newest results, or once all are reviewed the winners, with ``pictures`` by job. ``why`` is
-    ``None`` if no job waits for its turn. ``worked`` are the best values and the worst, once all is reviewed.
+    ``None`` if no job waits for its turn. ``worked`` are the best values and the worst, once all is reviewed. ``waits`` are the
+    cells that a person has to release, ``trips`` the values that explain failures.
     """
 
     cells: list[LaunchedCell]
@@ -113,6 +126,14 @@ class Progress:
     pictures: dict[int, Picture]
     strip: list[LaunchedCell]
     worked: list[Rate]
+    waits: Waits
+    trips: list[Tripped]
+    stills: StillMoney
+
+    @property
+    def paused(self) -> int:
+        """Return how many cells wait for the end of a pause; the others on hold wait for a decision."""
+        return self.counts.on_hold - self.waits.total
 
     @property
     def is_judged(self) -> bool:
@@ -131,11 +152,12 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
     counts, results = cell_reads.counts(cells), review.results(campaign)
     tally = review.tally(results)
     is_judged = not counts.open and not tally.to_judge
+    waiting = releases.waiting(campaign) if any(cell.held_for for cell in cells) else []
     return Progress(
         cells=cells,
         counts=counts,
         left=estimates.for_batch(campaign.pk, at),
-        holds=found if counts.on_hold else [hold for hold in found if hold.is_own],
+        holds=found if counts.on_hold > len(waiting) else [hold for hold in found if hold.is_own],
         cancelled=_cancelled(cells),
         money=batches.money(campaign.batch),
         running=_running(campaign, cells, at=at),
@@ -146,6 +168,9 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
         pictures=pictures.of_jobs(cell.job for cell in cells if cell.job and cell.state == State.COMPLETED),
         strip=_strip(cells, winners=is_judged and tally.winner > 0),
         worked=_worked(campaign, results) if is_judged else [],
+        waits=sheet.waits_of(waiting),
+        trips=sheet.tripped(campaign, waiting),
+        stills=_stills(campaign) if campaign.start == STORYBOARD else StillMoney(),
     )
 
 
@@ -159,13 +184,23 @@ def version(campaign: Campaign, *, at: datetime) -> str:
     )
     reviews = campaign.combinations.exclude(review=Review.NONE).aggregate(count=Count("pk"), at=Max("reviewed_at"))
     looks = int(at.timestamp() / REFRESHED_AFTER) if seen["open"] else 0
-    shown = f"{campaign.name}|{campaign.batch.paused}|{reviews['count']}|{reviews['at']}"
+    batch = campaign.batch
+    own = f"{batch.paused}|{batch.paused_until}|{batch.paused_reason}|{batch.max_concurrent}"
+    shown = f"{campaign.name}|{own}|{reviews['count']}|{reviews['at']}"
     return f"{seen['events']}-{seen['progress']:.3f}-{crc32(shown.encode()):x}-{looks}"
 
 
 def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimate]:
     """Return the time until the last job of each unfinished campaign is finished, as `batches.left_of`."""
     return batches.left_of((campaign.pk for campaign in campaigns if campaign.batch.ended_at is None), at=at)
+
+
+def _stills(campaign: Campaign) -> StillMoney:
+    """One query. Stills are the campaign's only jobs of their model, as it makes no videos."""
+    held = Reservation.objects.filter(job__batch=campaign.pk, job__model=campaign.still_model_id).order_by()
+    rows = held.values_list("state").annotate(number=Count("pk"), tickets=Sum("amount"))
+    found = {state: (number, tickets) for state, number, tickets in rows}
+    return StillMoney(*found.get(Reservation.State.CAPTURED, (0, 0)), *found.get(Reservation.State.HELD, (0, 0)))
 
 
 def _running(campaign: Campaign, cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:

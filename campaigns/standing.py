@@ -1,15 +1,16 @@
 """The one status of a campaign, by the same rule for pages, lists and the API, from its combinations by status."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from django.db.models import Count, TextChoices
 
 from campaigns.models import Campaign
+from campaigns.starts import STORYBOARD
 from queue_app.insight import pauses
-from queue_app.models import Job, State, Status, User
+from queue_app.models import HeldFor, Job, State, Status, User
 from queue_app.models.job import STATUS_OF_STATE
 
 BLOCKED = "blocked"
@@ -27,7 +28,8 @@ class CampaignStatus(TextChoices):
 class Counts:
     """
     The combinations of a campaign by the status of their latest version. Of the queued ones ``on_hold`` wait for the end of a
-    pause; of those in progress ``unknown`` have an unknown outcome.
+    pause or of a decision; of those in progress ``unknown`` have an unknown outcome. Of those on hold ``stills_running`` and
+    ``stills_waiting`` wait for a still that is not finished.
     """
 
     queued: int = 0
@@ -38,18 +40,23 @@ class Counts:
     on_hold: int = 0
     unknown: int = 0
     blocked: int = 0
+    stills_running: int = 0
+    stills_waiting: int = 0
 
     @classmethod
-    def of(cls, jobs: Mapping[tuple[str, bool], int], *, is_paused: bool) -> "Counts":
+    def of(cls, jobs: Mapping[tuple[str, bool], int], *, is_paused: bool, stills: Mapping[str, int] | None = None) -> "Counts":
         """
         :param jobs: by state, and by whether the pause of their batch holds them; those of blocked combinations by `BLOCKED`.
         :param is_paused: a pause stops all jobs of the model.
+        :param stills: the unfinished stills that videos wait for, by state.
         """
         found: Counter[str] = Counter()
         for (state, is_held), number in jobs.items():
             found[state if state == BLOCKED else STATUS_OF_STATE[State(state)].value] += number
             found["on_hold"] += number * (state == State.QUEUED and (is_held or is_paused))
             found["unknown"] += number * (state == State.UNKNOWN)
+        for state, number in (stills or {}).items():
+            found["stills_waiting" if state == State.QUEUED else "stills_running"] += number
         return cls(**found)
 
     @property
@@ -76,11 +83,11 @@ class Counts:
         all_failed = self.failed and not (self.open or self.completed)
         if self.unknown or all_failed:
             return CampaignStatus.ATTENTION
-        if self.running:
+        if self.running or self.stills_running:
             return CampaignStatus.RUNNING
         if not self.queued:
             return CampaignStatus.FINISHED
-        return CampaignStatus.QUEUED if self.waiting else CampaignStatus.PAUSED
+        return CampaignStatus.QUEUED if self.waiting or self.stills_waiting else CampaignStatus.PAUSED
 
     def by_status(self) -> dict[str, int]:
         """Return the jobs by the five statuses of the API."""
@@ -100,6 +107,7 @@ def of_owner(owner: User, *, at: datetime) -> Counts:
 
 def of_campaigns(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Counts]:
     """Return the counts of each campaign, without blocked combinations, with a fixed number of queries."""
+    campaigns = list(campaigns)
     models = {campaign.pk: campaign.model_id for campaign in campaigns}
     rows = Job.objects.filter(combination__campaign__in=models).order_by().values_list("batch", "state", "held")
     jobs: dict[int, dict[tuple[str, bool], int]] = {pk: {} for pk in models}
@@ -107,4 +115,18 @@ def of_campaigns(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Co
         jobs[pk][state, is_held] = number
     waiting = {models[pk] for pk, found in jobs.items() if (State.QUEUED, False) in found}
     paused = pauses.of_models(waiting, at=at) if waiting else {}
-    return {pk: Counts.of(found, is_paused=models[pk] in paused) for pk, found in jobs.items()}
+    stills = _stills([campaign for campaign in campaigns if campaign.start == STORYBOARD])
+    return {pk: Counts.of(found, is_paused=models[pk] in paused, stills=stills.get(pk)) for pk, found in jobs.items()}
+
+
+def _stills(campaigns: Collection[Campaign]) -> dict[int, dict[str, int]]:
+    """Return the unfinished stills that videos wait for, by campaign and state. One query if there is a storyboard."""
+    if not campaigns:
+        return {}
+    waiting = Job.objects.open().filter(
+        still_of__campaign__in=[one.pk for one in campaigns], still_of__job__held_for=HeldFor.STORYBOARD
+    )
+    found: dict[int, dict[str, int]] = {one.pk: {} for one in campaigns}
+    for pk, state, number in waiting.order_by().values_list("batch", "state").annotate(jobs=Count("*")):
+        found[pk][state] = number
+    return found

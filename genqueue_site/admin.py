@@ -30,8 +30,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "AlertRule",
     ),
     "Campaigns": ("Campaign", "Combination", "Brand", "ComplianceRule", "Dimension"),
-    "Tickets": ("Wallet", "LedgerTransaction", "LedgerEntry", "Reservation"),
-    "People": ("User", "Group", "ApiKey", "WebhookEndpoint"),
+    "Tickets": ("Wallet", "TicketBudget", "LedgerTransaction", "LedgerEntry", "Reservation"),
+    "People": ("User", "Group", "ApiKey", "WebhookEndpoint", "Schedule"),
     "History": ("AuditEntry", "JobEvent", "Attempt", "InboundWebhook", "OutboxMessage", "WorkerProcess"),
 }
 LINKED_ABOVE = {"ReviewItem"}  # “Needs attention” is linked above the sections, with its count

@@ -58,7 +58,7 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
 UPLOAD_MAX_BYTES = 21_000_000  # of a body with images at one of these addresses
-UPLOAD_PATHS = ("/api/v1/uploads/", "/uploads/", "/quick/", "/campaigns/new/")
+UPLOAD_PATHS = ("/api/v1/uploads/", "/uploads/", "/quick/", "/campaigns/new/", "/schedules/new/")
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -292,6 +292,10 @@ API_WRITES_PER_MINUTE = env.whole("API_WRITES_PER_MINUTE", 3_000, low=1, high=1_
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
 # what they do in the same transaction when clients or staff change a job or a batch: called with its id and the new values
 FOLLOWERS = {"job": ["campaigns.launch.reword"], "batch": ["campaigns.actions.follow"]}
+# what they do in every sweep of the dispatcher: called with the time
+SWEEPS = ["campaigns.breaker.look"]
+# what schedules can make: name → dotted path of its maker (`queue_app.work.makers.Maker`)
+SCHEDULED = {"job": "queue_app.work.makers.jobs", "campaign": "campaigns.scheduled.campaigns"}
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

@@ -12,22 +12,28 @@ from typing import Any
 from django.conf import settings
 
 from queue_app import wake
-from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, WebhookEndpoint
+from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, ScheduleRun, State, TicketBudget, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES, sql_of
 
 WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
 BATCH_ENDED = "batch_ended"
 BATCH_RESUMED = "batch_resumed"
+BATCH_HELD = "batch_held"
 QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
+BUDGET_REACHED = "budget_reached"
+SCHEDULE_FAILED = "schedule_failed"
 # fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
     BATCH_ENDED: (NOTICES,),
     BATCH_RESUMED: (NOTICES,),
+    BATCH_HELD: (NOTICES,),
     QUEUE_CLEAR: (NOTICES,),
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
+    BUDGET_REACHED: (NOTICES,),
+    SCHEDULE_FAILED: (NOTICES,),
     OutgoingEvent.WALLET_LOW: (NOTICES,),
 }
 # For the statement that writes the events of jobs, whose values it shares; ``events`` are those of `event_of`.
@@ -101,9 +107,26 @@ def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
 
 
+def budget_reached(budget: TicketBudget, *, used: int, at: datetime) -> None:
+    """Announce to the owner of its jobs that a ticket budget is reached. Call it once per reach."""
+    cause = f"{budget.pk}:{at.isoformat()}"
+    _write(_to_channels(BUDGET_REACHED, cause, at=at, owner=budget.owner_id, budget=budget.pk, used=used))
+
+
+def schedule_failed(run: ScheduleRun, *, at: datetime) -> None:
+    """Announce to the owner of a schedule that a run was refused, or that runs were missed."""
+    cause, owner_id = f"{run.schedule_id}:{run.due_at.isoformat()}", run.schedule.owner_id
+    _write(_to_channels(SCHEDULE_FAILED, cause, at=at, owner=owner_id, run=run.pk))
+
+
 def batch_resumed(batch: Batch, *, at: datetime) -> None:
     """Announce to its owner, who asked for it, that no pause holds the jobs of a batch any more."""
     _write(_to_channels(BATCH_RESUMED, f"{batch.pk}:{at.isoformat()}", at=at, batch=batch))
+
+
+def batch_held(batch: Batch, cause: str, *, at: datetime, **facts: Any) -> None:
+    """Announce to its owner that some jobs of a batch are on hold until somebody decides. Each ``cause`` is told once."""
+    _write(_to_channels(BATCH_HELD, f"{batch.pk}:{cause}", at=at, batch=batch, **facts))
 
 
 def queue_clear(owner_id: int, *, ended_at: datetime, at: datetime) -> None:

@@ -348,7 +348,17 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mappin
         error_message="",
     )
     changed = {name for was in (before or {}).values() for name in was}
-    written = ["priority", "raised", "order_key", "held", "not_before", "tickets", "usd_estimate", *sorted(changed)]
+    written = [
+        "priority",
+        "raised",
+        "order_key",
+        "held",
+        "not_before",
+        "submitted_with",
+        "tickets",
+        "usd_estimate",
+        *sorted(changed),
+    ]
     Job.objects.bulk_update(jobs, written, batch_size=CHUNK)
     wake.dispatcher()
 
@@ -562,12 +572,13 @@ def put_back(
         )
         return State.FAILED
     tries = spent_tries(job)
-    if spent and tries >= job.kind.max_attempts:
+    allowed = job.retries.attempts
+    if spent and tries >= allowed:
         fail(
             job,
             at=at,
             actor=actor,
-            trouble=Trouble(trouble.code, f"{trouble.message} (last attempt, {tries} of {job.kind.max_attempts})"),
+            trouble=Trouble(trouble.code, f"{trouble.message} (last attempt, {tries} of {allowed})"),
         )
         return State.FAILED
     later = not_before if not_before and not_before > at else None

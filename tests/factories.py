@@ -16,9 +16,9 @@ from django.db import transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, Pick, Trouble
-from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User, WebhookEndpoint, WorkerProcess
+from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, Schedule, State, User, WebhookEndpoint, WorkerProcess
 from queue_app.models.job import TERMINAL_STATES
-from queue_app.work import catalogue, endpoints
+from queue_app.work import catalogue, endpoints, schedules
 from queue_app.work.capacity import is_synchronous
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -81,6 +81,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
     model_id = "sora-2"
     prompt = factory.Sequence(lambda n: f"A tram through a sunlit old town, take {n}.")
     parameters = factory.LazyFunction(lambda: {"duration": 4, "aspect_ratio": "16:9"})
+    base_priority = factory.LazyAttribute(lambda job: getattr(job, "priority", 0))
     tickets = 4
     usd_estimate = Decimal("2.00")
 
@@ -160,6 +161,13 @@ def make_asset(job: Job, **fields: Any) -> Asset:
         "created_at": NOON,
     }
     return Asset(job=job, attempt=attempt, **known | fields)
+
+
+def make_schedule(owner: User, *, at: datetime = NOON, **values: Any) -> Schedule:
+    """Save a schedule that submits a job of `sora-2` every day at nine."""
+    request = {"model": "sora-2", "prompt": "The news of the day.", "parameters": {"duration": 4}}
+    known = {"name": "Daily", "cron": "0 9 * * *", "time_zone": "UTC", "makes": "job", "request": request}
+    return schedules.make(owner, {**known, **values}, at=at, actor=owner)
 
 
 def make_endpoint(owner: User, url: str = "https://example.com/hooks", *events: str, **fields: Any) -> WebhookEndpoint:

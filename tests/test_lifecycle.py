@@ -274,16 +274,16 @@ class TestPutBack:
             assert put_back(job, outcome=Outcome.NOT_ACCEPTED, spent=False) == State.QUEUED
             begun(job, at=LATER)
 
-    def test_the_third_spent_attempt_is_the_last(self):
+    def test_the_fourth_spent_attempt_is_the_last(self):
         job = JobFactory()
-        for ends_in in (State.QUEUED, State.QUEUED, State.FAILED):
+        for ends_in in (State.QUEUED, State.QUEUED, State.QUEUED, State.FAILED):
             begun(job)
             start(job)
             Attempt.objects.filter(job=job, outcome=None).update(remote_id=None)
             assert put_back(job) == ends_in
 
         job.refresh_from_db()
-        assert (job.error_code, job.error_message, hold(job)) == ("provider_failed", "It broke. (last attempt, 3 of 3)", RELEASED)
+        assert (job.error_code, job.error_message, hold(job)) == ("provider_failed", "It broke. (last attempt, 4 of 4)", RELEASED)
 
     def test_a_job_that_ended_three_workers_is_poison(self):
         job = make_job("submitting")

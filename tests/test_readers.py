@@ -87,4 +87,4 @@ class TestTheCheck:
     def test_knows_the_places(self):
         assert {"environment", "JobAsked", "CampaignAsked", "QueueSettings", "Kind", "User", "pages"} <= PLACES.keys()
         assert {"prompt", "deadline"} <= PLACES["JobAsked"]
-        assert not {"fair_share", "aging_minutes"} & PLACES["QueueSettings"]
+        assert {"fair_share", "peak_time_zone"} <= PLACES["QueueSettings"]

@@ -1,7 +1,7 @@
 """Answers about campaigns and combinations, built from rows in a fixed number of queries for any number of them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.urls import reverse as page_of
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
-from campaigns import progress, review, standing
+from campaigns import progress, releases, review, standing
 from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut, DimensionOut
 from campaigns.launch import blocked_words
 from campaigns.models import Campaign, Combination, Dimension
@@ -21,8 +21,9 @@ from queue_app.api import answers
 from queue_app.api.serializers.base import render
 from queue_app.forecast import estimates
 from queue_app.insight import batches
-from queue_app.models import Asset, User
+from queue_app.models import Asset, Job, User
 from queue_app.rules import numbers
+from queue_app.work import ticket_budgets
 
 
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
@@ -35,8 +36,14 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
         **{name: getattr(row, name) for name in ("product_category", "big_idea", "visual_messaging", "audio_messaging")},
         **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
         "max_concurrent": row.batch.max_concurrent,
+        "budget_tickets": ticket_budgets.tickets_of(row.batch),
         "paused_reason": row.batch.paused_reason,
+        "paused_until": row.batch.paused_until,
         "callback_url": answers.callback_url(row.batch, request),
+        "start": row.start,
+        "still_model": row.still_model_id,
+        "on_hold": releases.on_hold(releases.waiting(row)),
+        "trips": row.trips.order_by("id"),
         "cost": {
             "tickets": money.reserved + money.captured,
             "reserved": money.reserved,
@@ -70,11 +77,12 @@ def with_forecast(made: dict[str, Any]) -> dict[str, Any]:
 def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
     """Return the answer to a dry run."""
     available = tickets.balances(owner)["available"]
+    now = plan.still.model if plan.still else plan.model
     facts = {
         "dry_run": True,
         **_planned(plan, reserved=0),
         "eta": estimates.for_new(
-            plan.model.key, len(plan.to_buy), plan.priority, owner, plan.brief.max_concurrent, plan.model.medium, at=at
+            now.key, plan.stills or len(plan.first), plan.priority, owner, plan.brief.max_concurrent, now.medium, at=at
         ),
         "parameters": plan.parameters,
         "priority": plan.priority,
@@ -86,14 +94,14 @@ def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
 
 
 def combinations(rows: Sequence[Combination], request: Request) -> list[dict[str, Any]]:
-    """Return combinations, as `CombinationOut`. Their jobs are loaded."""
+    """Return combinations, as `CombinationOut`. Their jobs and stills are loaded."""
     files: dict[int, list[Asset]] = defaultdict(list)
-    listed = [row.job_id for row in rows if row.job_id]
+    listed = [pk for row in rows for pk in (row.job_id, row.still_id) if pk]
     for file in Asset.objects.filter(job__in=listed).order_by("version", "number", "created_at", "kind"):
         files[file.job_id].append(file)
     found = Combination.objects.filter(pk__in=[row.pk for row in rows]).order_by()
     versions = dict(found.annotate(made=Count("versions")).values_list("pk", "made"))
-    facts = (_combination(row, versions[row.pk], files.get(row.job_id or 0, []), request) for row in rows)
+    facts = (_combination(row, versions[row.pk], files, request) for row in rows)
     return [render(CombinationOut, one) for one in facts]
 
 
@@ -108,7 +116,9 @@ def links(pk: int, request: Request) -> dict[str, str]:
         "self": address(request, "campaign-detail", pk),
         "jobs": answers.batch_links(pk, request)["jobs"],
         "combinations": address(request, "campaign-combinations", pk),
-        **{verb.replace("-", "_"): address(request, f"campaign-{verb}", pk) for verb in answers.BATCH_VERBS},
+        **{
+            verb.replace("-", "_"): address(request, f"campaign-{verb}", pk) for verb in (*answers.BATCH_VERBS, "release", "drop")
+        },
         "page": request.build_absolute_uri(page_of("campaigns:page", args=[pk])),
     }
 
@@ -147,6 +157,8 @@ def _planned(plan: Plan, *, reserved: int) -> dict[str, Any]:
     return {
         "requested": len(plan.cells),
         "accepted": len(plan.to_buy),
+        "on_hold": plan.on_hold,
+        "stills": plan.stills,
         "rejected": [{"combination": one.cell.values, "reason": blocked_words(one.verdict)} for one in plan.blocked],
         "cost": {
             "tickets": plan.tickets,
@@ -158,16 +170,26 @@ def _planned(plan: Plan, *, reserved: int) -> dict[str, Any]:
     }
 
 
-def _combination(row: Combination, versions: int, files: list[Asset], request: Request) -> dict[str, Any]:
-    job = row.job
+def _combination(row: Combination, versions: int, files: Mapping[int, list[Asset]], request: Request) -> dict[str, Any]:
+    job, still = row.job, row.still
     return {
         "id": row.pk,
         **{name: getattr(row, name) for name in ("index", "values", "prompt", "compliance", "review", "note", "reviewed_at")},
         "cost": answers.cost(job) if job else None,
         "status": job.status if job else BLOCKED,
         "job": row.job_id,
+        "held_for": (job.held_for or (still.held_for if still else "")) if job else "",
+        "still": still and {"job": still.pk, "status": still.status, "error": _error(still), **_files(still, files, request)},
         "versions": versions,
-        "error": {"code": job.error_code, "message": job.error_message} if job and job.error_code else None,
-        "assets": answers.assets(files, request),
+        "error": _error(job),
+        **_files(job, files, request),
         "url": address(request, "combination-detail", row.pk),
     }
+
+
+def _error(job: Job | None) -> dict[str, str] | None:
+    return {"code": job.error_code, "message": job.error_message} if job and job.error_code else None
+
+
+def _files(job: Job | None, files: Mapping[int, list[Asset]], request: Request) -> dict[str, Any]:
+    return {"assets": answers.assets(files.get(job.pk, []) if job else [], request)}

@@ -6,15 +6,19 @@ from typing import Any
 from rest_framework import serializers
 
 from campaigns.brief import AT_ONCE_MOST, MOST, Brief
+from campaigns.models import Trip
 from campaigns.models.combination import Review
 from campaigns.review import NOTE_MOST
+from campaigns.rules.matrix import MAX_CELLS
 from campaigns.standing import BLOCKED, CampaignStatus
+from campaigns.starts import STARTS
 from queue_app.api.fields import Listed, Mapped, Moment, Named, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Shape, StrictSerializer
-from queue_app.api.serializers.batches import BatchCostOut, VerdictsOut
+from queue_app.api.serializers.batches import BUDGET_HELP, BatchCostOut, VerdictsOut
 from queue_app.api.serializers.jobs import AssetOut, CostOut, ErrorOut, EtaOut, PurseOut
 from queue_app.api.serializers.requests import CallbackUrl, Priority
-from queue_app.models import Status
+from queue_app.models import HeldFor, Status
+from queue_app.models.budget import MOST as BUDGET_MOST
 from queue_app.rules import parameters
 
 # of one campaign; a matrix has at most 660 combinations, so that none needs as many
@@ -78,7 +82,28 @@ class CampaignAsked(StrictSerializer):
         max_value=AT_ONCE_MOST,
         help_text="Concurrent jobs of this campaign, 1 to 50. Default: no limit.",
     )
+    budget_tickets = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BUDGET_MOST,
+        help_text="Tickets that its jobs may cost together. Others wait until you raise it. Default: no budget.",
+    )
     callback_url = CallbackUrl("once all its jobs are finished")
+    start = serializers.ChoiceField(
+        choices=STARTS,
+        required=False,
+        allow_null=True,
+        help_text="`canary`: one video of each value first. `storyboard`: a still of each, from which its video starts once "
+        "it is released. Until then videos are on hold with their tickets reserved. Default: `all`.",
+    )
+    still_model = Text(
+        least=1,
+        most=60,
+        required=False,
+        allow_null=True,
+        help_text="Image model of a storyboard. Default: the cheapest available.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """:raises ValidationError: a parameter is there by both its names."""
@@ -102,6 +127,35 @@ class ReviewAsked(StrictSerializer):
         help_text="Empty or null resets the review.",
     )
     note = Text(most=NOTE_MOST, required=False, allow_blank=True, allow_null=True, help_text="Empty or null removes the note.")
+
+
+class HeldAsked(StrictSerializer):
+    """Which combinations on hold are meant: some by id, those with certain values, or all."""
+
+    one_of = ("combinations", "values", "all")
+    left_out = "Send combinations, values or all."
+
+    combinations = Listed(
+        child=Whole(), of="combinations", max_length=MAX_CELLS, required=False, help_text="Ids, such as `[41, 42]`."
+    )
+    values = Named(
+        child=Text(),
+        of="dimensions",
+        most=DIMENSIONS_MOST,
+        such_as='{"mood": "calm"}',
+        required=False,
+        help_text='All combinations with all these values, such as `{"mood": "calm"}`.',
+    )
+    all = YesNo(required=False, help_text="True: all of the campaign.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """:raises ValidationError: none of the three is there, or several are."""
+        given = [name for name in self.one_of if attrs.get(name)]
+        if len(given) > 1:
+            raise serializers.ValidationError({given[1]: [f"Send {' or '.join(given)}, not both."]})
+        if not given:
+            raise serializers.ValidationError(self.left_out)
+        return super().validate(attrs)
 
 
 class CombinationQuery(PageQuery):
@@ -129,9 +183,11 @@ class PlannedOut(Shape):
 
     requested = serializers.IntegerField(help_text="Combinations that are not excluded.")
     accepted = serializers.IntegerField(help_text="Combinations that are generated.")
+    on_hold = serializers.IntegerField(help_text="Of these, on hold until they are released.")
+    stills = serializers.IntegerField(help_text="Stills that are generated first. 0 without a storyboard.")
     rejected = RejectedOut(many=True)
     cost = BatchCostOut()
-    eta = EtaOut(help_text="Time until the last one is finished.")
+    eta = EtaOut(help_text="Time until the last one is finished that is not on hold; of a storyboard, the last still.")
 
 
 class CampaignLinksOut(Shape):
@@ -142,6 +198,8 @@ class CampaignLinksOut(Shape):
     pause = serializers.CharField()
     resume = serializers.CharField()
     retry_failed = serializers.CharField()
+    release = serializers.CharField(help_text="Lets combinations on hold run.")
+    drop = serializers.CharField(help_text="Cancels combinations on hold.")
     page = serializers.CharField(help_text="The campaign page on this site.")
 
 
@@ -174,7 +232,7 @@ class CampaignLine(Shape):
     status = serializers.ChoiceField(
         choices=CampaignStatus.values,
         help_text="The first that fits: `needs_attention` if an outcome is unknown or everything failed, `running` if a job "
-        "runs, `paused` if all queued jobs wait for the end of a pause, `queued`, `finished`.",
+        "runs, `paused` if all queued jobs wait for the end of a pause or for a release, `queued`, `finished`.",
     )
     total = serializers.IntegerField(help_text="Combinations that are generated.")
     queued = serializers.IntegerField()
@@ -215,6 +273,27 @@ class ReviewsOut(Shape):
     winner = serializers.IntegerField()
 
 
+class OnHoldOut(Shape):
+    """Combinations on hold until they are released, by what for."""
+
+    canary = serializers.IntegerField(help_text="One of each value runs first.")
+    storyboard = serializers.IntegerField(help_text="Their stills are not approved.")
+    breaker = serializers.IntegerField(help_text="The circuit breaker stopped a value of theirs.")
+
+
+class TripOut(Shape):
+    """A value that explains failures, so that the circuit breaker put the rest of it on hold."""
+
+    dimension = serializers.CharField()
+    value = serializers.CharField()
+    code = serializers.CharField(help_text="Error code of the failures.")
+    failures = serializers.IntegerField(help_text="Failures with this code that have the value.")
+    of = serializers.IntegerField(help_text="All failures with this code.")
+    at = Moment()
+    settled_at = Moment(allow_null=True, help_text="When the last of them was released, rewritten or dropped.")
+    how = serializers.ChoiceField(choices=Trip.How.values, allow_blank=True)
+
+
 class CampaignOut(CampaignLine):
     """A campaign in full."""
 
@@ -228,11 +307,17 @@ class CampaignOut(CampaignLine):
     parameters = serializers.DictField()
     priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True)
+    budget_tickets = serializers.IntegerField(allow_null=True, help_text=BUDGET_HELP)
     paused_reason = serializers.CharField()
+    paused_until = Moment(allow_null=True, help_text="The pause ends then. Null until someone resumes it.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
     )
-    cost = BatchCostOut()
+    start = serializers.ChoiceField(choices=STARTS)
+    still_model = serializers.CharField(allow_null=True, help_text="Makes the stills of a storyboard.")
+    on_hold = OnHoldOut()
+    trips = TripOut(many=True)
+    cost = BatchCostOut(help_text="Of its videos and stills.")
     reviews = ReviewsOut()
     seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")
     links = CampaignLinksOut()
@@ -240,6 +325,34 @@ class CampaignOut(CampaignLine):
 
 class CampaignCancelOut(CampaignOut):
     verdicts = VerdictsOut()
+
+
+class ReleasedOut(Shape):
+    videos = serializers.IntegerField()
+    stills = serializers.IntegerField(help_text="That the circuit breaker had stopped.")
+    without_still = serializers.IntegerField(help_text="Combinations that stay on hold: no completed still to start from.")
+
+
+class CampaignReleaseOut(CampaignOut):
+    released = ReleasedOut()
+
+
+class DroppedOut(Shape):
+    videos = serializers.IntegerField()
+    tickets = serializers.IntegerField(help_text="Returned, of videos and stills.")
+
+
+class CampaignDropOut(CampaignOut):
+    dropped = DroppedOut()
+
+
+class StillOut(Shape):
+    """The still that a video starts from once it is released. The latest one, if there are several."""
+
+    job = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Status.values)
+    error = ErrorOut(allow_null=True)
+    assets = AssetOut(many=True)
 
 
 class HitOut(Shape):
@@ -268,6 +381,10 @@ class CombinationOut(Shape):
     cost = CostOut(allow_null=True, help_text="Null for blocked combinations.")
     status = serializers.ChoiceField(choices=[*Status.values, BLOCKED])
     job = serializers.IntegerField(allow_null=True)
+    held_for = serializers.ChoiceField(
+        choices=HeldFor.values, allow_blank=True, help_text="What its video or still is on hold for; empty if it is not."
+    )
+    still = StillOut(allow_null=True, help_text="Of a storyboard only.")
     versions = serializers.IntegerField()
     error = ErrorOut(allow_null=True)
     review = serializers.ChoiceField(choices=Review.values, allow_blank=True)

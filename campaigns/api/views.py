@@ -2,6 +2,7 @@
 Dimensions and brands: list."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,28 +12,32 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import actions, plan, review
+from campaigns import actions, plan, releases, review
 from campaigns.api import answers
 from campaigns.api.filters import CombinationFilterSet
 from campaigns.api.serializers import (
     BrandOut,
     CampaignAsked,
     CampaignCancelOut,
+    CampaignDropOut,
     CampaignLine,
     CampaignMadeOut,
     CampaignOut,
     CampaignPriceOut,
+    CampaignReleaseOut,
     CombinationOut,
     CombinationQuery,
     DimensionOut,
+    HeldAsked,
     ReviewAsked,
     brief,
 )
 from campaigns.launch import launch
 from campaigns.models import Brand, Campaign, Combination, Dimension
+from campaigns.releases import Chosen
 from queue_app import clock, lifecycle
 from queue_app.api import waits
-from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.authentication import VIA, actor, caller, key_of
 from queue_app.api.errors import Wrong
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
@@ -40,7 +45,7 @@ from queue_app.api.pagination import CursorPages, OnePage
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
-from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun, WaitQuery
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun, PauseAsked, WaitQuery
 from queue_app.insight.batches import heard
 from queue_app.work import batches, fetching, policy
 
@@ -113,7 +118,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         def submit() -> Made:
             # planned in here: a repeated request gets its first answer even if its values have been retired since
             planned = plan.make(asked, user)
-            return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
+            return answers.made(launch(planned, owner=user, at=at, actor=actor(request), key=key_of(request)), planned, request)
 
         needed = fetch if fetching.urls_in(asked.images) else None
         return once(request, status=201, do=submit, render=answers.with_forecast, prepare=needed)
@@ -135,8 +140,8 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     @call("campaigns_change", CampaignOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
         """
-        Set a campaign's name, its limit, or its priority: that of its queued jobs and of later versions. Only staff can set a
-        priority above 0.
+        Set a campaign's name, its limit, its budget, or its priority: that of its queued jobs and of later versions. Only staff
+        can set a priority above 0.
         """
         batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(pk, request))
@@ -149,11 +154,11 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         verdicts = {verdict.value: found[verdict] for verdict in lifecycle.CancelVerdict}
         return Response({**_answer(pk, request), "verdicts": verdicts})
 
-    @call("campaigns_pause", CampaignOut, 404)
+    @call("campaigns_pause", CampaignOut, 404, body=PauseAsked)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: int) -> Response:
         """Pause the campaign. None of its queued jobs start; running jobs finish."""
-        policy.pause_batch(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
+        policy.pause_batch(self.get_object().batch, **self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(pk, request))
 
     @call("campaigns_resume", CampaignOut, 404)
@@ -170,17 +175,51 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         campaign = self.get_object()
 
         def retry() -> Made:
-            actions.retry_all(campaign, at=clock.now(), actor=caller(request), via=VIA)
+            actions.retry_all(campaign, at=clock.now(), actor=caller(request), via=VIA, key=key_of(request))
             return {"campaign": campaign.pk}
 
         return once(request, status=200, do=retry, render=lambda _: _answer(pk, request))
+
+    @call("campaigns_release", CampaignReleaseOut, 404, 409, body=HeldAsked)
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, pk: int) -> Response:
+        """
+        Let combinations on hold run. A video of a storyboard starts from its still; without a completed still it stays on hold.
+        Safe to repeat.
+        """
+        campaign = self.get_object()
+        done = releases.release(campaign, self._chosen(campaign), at=clock.now(), by=caller(request), via=VIA)
+        return Response({**_answer(pk, request), "released": asdict(done)})
+
+    @call("campaigns_drop", CampaignDropOut, 404, body=HeldAsked)
+    @action(detail=True, methods=["post"])
+    def drop(self, request: Request, pk: int) -> Response:
+        """Cancel combinations on hold, with their unfinished stills. Their tickets are returned. Safe to repeat."""
+        campaign = self.get_object()
+        done = releases.drop(campaign, self._chosen(campaign), at=clock.now(), by=caller(request), via=VIA)
+        return Response({**_answer(pk, request), "dropped": asdict(done)})
+
+    def _chosen(self, campaign: Campaign) -> Chosen:
+        """:raises PlanRefused: a combination or a value is not one of the campaign."""
+        if ids := self.given.get("combinations"):
+            known = dict(campaign.combinations.filter(pk__in=ids).values_list("pk", "index"))
+            if unknown := [one for one in ids if one not in known]:
+                words = f"Combination {unknown[0]} is not part of this campaign."
+                raise plan.PlanRefused([plan.Problem("combinations", words)])
+            return Chosen(numbers=[*known.values()])
+        values = self.given.get("values") or {}
+        for key, value in values.items():
+            if value not in campaign.dimensions.get(key, ()):
+                words = f"The campaign has no “{value[:60]}” in “{key[:60]}”."
+                raise plan.PlanRefused([plan.Problem(f"values.{key}", words)])
+        return Chosen(values=values, everything=not values)
 
     @call("combinations_list", CombinationOut(many=True), 404, query=CombinationQuery)
     @action(detail=True, filterset_class=CombinationFilterSet, pagination_class=CombinationPages)
     def combinations(self, request: Request, pk: int) -> Response:
         """List the combinations of a campaign in matrix order, including blocked ones."""
         campaign = get_object_or_404(self.get_queryset(), pk=pk)  # `get_object` would filter campaigns
-        rows: QuerySet[Any] = Combination.objects.filter(campaign=campaign).select_related("job")
+        rows: QuerySet[Any] = Combination.objects.filter(campaign=campaign).select_related("job", "still")
         page = self.paginate_queryset(self.filter_queryset(rows))
         return self.get_paginated_response(answers.combinations(page or [], request))
 
@@ -189,7 +228,7 @@ class CombinationViewSet(JsonViewSet[Combination]):
     """Read and review combinations."""
 
     def get_queryset(self) -> "QuerySet[Combination]":
-        return Combination.objects.filter(campaign__in=_reachable(self.request).values("pk")).select_related("job")
+        return Combination.objects.filter(campaign__in=_reachable(self.request).values("pk")).select_related("job", "still")
 
     @call("combinations_read", CombinationOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -205,7 +244,7 @@ class CombinationViewSet(JsonViewSet[Combination]):
             review.write_note(cell, note or "", at=clock.now(), by=caller(request))
         else:
             review.judge(cell, verdict, at=clock.now(), by=caller(request), note=note)
-        return Response(answers.combinations([Combination.objects.select_related("job").get(pk=pk)], request)[0])
+        return Response(answers.combinations([Combination.objects.select_related("job", "still").get(pk=pk)], request)[0])
 
 
 class DimensionViewSet(JsonViewSet[Dimension]):

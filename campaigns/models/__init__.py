@@ -1,10 +1,11 @@
-"""Tables of campaigns: brands and rules, dimensions, campaigns with their combinations, drafts, and share links."""
+"""Tables of campaigns: brands, rules, dimensions, campaigns, their combinations, drafts, share links, trips of the breaker."""
 
 from campaigns.models.brand import Brand, ComplianceRule
 from campaigns.models.brief import Campaign, Draft
 from campaigns.models.combination import Combination, Version
 from campaigns.models.dimension import Dimension, DimensionValue
 from campaigns.models.share import ClientReview, ShareLink
+from campaigns.models.trip import Trip
 
 __all__ = [
     "Brand",
@@ -16,5 +17,6 @@ __all__ = [
     "DimensionValue",
     "Draft",
     "ShareLink",
+    "Trip",
     "Version",
 ]

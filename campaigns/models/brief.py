@@ -47,6 +47,10 @@ class Campaign(models.Model):
     model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")
     parameters = models.JSONField()
     priority = models.SmallIntegerField()
+    start = models.CharField(max_length=12, default="all", help_text="Which of its jobs start at launch: `starts`.")
+    still_model = models.ForeignKey(
+        GenerationModel, null=True, on_delete=models.PROTECT, related_name="+", help_text="Makes the stills of a storyboard."
+    )
     file_names = models.CharField(
         max_length=200, blank=True, help_text="Template of the names of downloaded files. Empty: number and values."
     )

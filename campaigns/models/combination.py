@@ -55,6 +55,13 @@ class Combination(Reviewable):
         related_name="combination",
         help_text="Job of the version that counts: the latest, or another one that was chosen.",
     )
+    still = models.OneToOneField(
+        Job,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="still_of",
+        help_text="Job of the still that its video starts from, the latest one. Of a storyboard only.",
+    )
 
     class Meta:
         constraints = [

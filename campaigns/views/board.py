@@ -124,23 +124,26 @@ def chips(campaign: Campaign, progress: Progress) -> list[Chip]:
 
 def cost(campaign: Campaign, progress: Progress) -> list[CostRow]:
     """Return the tickets of a campaign: so far and at most; or once it is finished, what was reserved less what came back."""
-    money, counts = progress.money, progress.counts
+    money, counts, stills = progress.money, progress.counts, progress.stills
     why = " or ".join(words for words, number in (("failed", counts.failed), ("cancelled", counts.cancelled)) if number)
-    returned = f"Returned, {counts.failed + counts.cancelled:,} {why}"
+    returned = f"Returned, {counts.failed + counts.cancelled:,} {why}" if why else "Returned"
     refunded = [CostRow("Refunded by staff", f"−{money.refunded:,}")] if money.refunded else []
     if counts.open:
         return [
-            CostRow(f"Charged, {counts.completed:,} completed", f"{money.captured:,}"),
-            CostRow(f"Reserved, {counts.open:,} unfinished", f"{money.reserved:,}"),
+            *([CostRow(f"Charged, {counted(stills.charged, 'still')}", f"{stills.captured:,}")] if stills.charged else []),
+            CostRow(f"Charged, {counts.completed:,} completed", f"{money.captured - stills.captured:,}"),
+            *([CostRow(f"Reserved, {counted(stills.unfinished, 'still')}", f"{stills.reserved:,}")] if stills.unfinished else []),
+            CostRow(f"Reserved, {counts.open:,} unfinished", f"{money.reserved - stills.reserved:,}"),
             *([CostRow(returned, f"{money.returned:,}")] if money.returned else []),
             *refunded,
             CostRow("Maximum cost", f"{money.captured + money.reserved - money.refunded:,}", True),
         ]
+    made = counted(counts.completed, campaign.model.medium) + (f", {counted(stills.charged, 'still')}" if stills.charged else "")
     return [
         CostRow("Reserved", f"{money.captured + money.returned:,}"),
         *([CostRow(returned, f"−{money.returned:,}")] if money.returned else []),
         *refunded,
-        CostRow(f"Charged, {counted(counts.completed, campaign.model.medium)}", f"{money.captured - money.refunded:,}", True),
+        CostRow(f"Charged, {made}", f"{money.captured - money.refunded:,}", True),
     ]
 
 

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from campaigns import starts
 from campaigns.brief import MOST, TEXTS
 from campaigns.drafts import Body
 from campaigns.models import Brand, Dimension
-from campaigns.plan import Sketch
+from campaigns.plan import Plan, Sketch
 from campaigns.rules.compliance import Hit
 from queue_app.models import GenerationModel, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import priority
+from queue_app.rules.numbers import counted
 
 FIRST_CHOICE = "sora-2"
 CAMPAIGN_MEDIA = (Medium.VIDEO, Medium.IMAGE)  # that a campaign shows side by side
@@ -167,6 +169,54 @@ def priorities(body: Body, owner: User) -> list[Option]:
     offered = [level for level in priority.NAMES if level <= priority.NORMAL or owner.is_staff]
     options = [Option("", "Automatic", not typed), *(Option(str(one), priority.name(one), str(one) == typed) for one in offered)]
     if typed and typed not in {option.key for option in options}:
+        options.append(Option(typed, f"{typed} (not available)", chosen=True, gone=True))
+    return options
+
+
+@dataclass(frozen=True)
+class StartOption:
+    """A way to start, with what it means for the campaign as it is."""
+
+    key: str
+    label: str
+    hint: str
+    chosen: bool
+
+
+def start_options(body: Body, plan: Plan | None) -> list[StartOption]:
+    """Return the ways to start, told with the numbers of the plan once there is one."""
+    typed = body["start"] or starts.ALL
+    told = {
+        starts.ALL: ("All at once", "All videos join the queue at launch."),
+        starts.CANARY: ("One of each value first", _canary_hint(plan)),
+        starts.STORYBOARD: (
+            "Stills first",
+            "A still of each video. Approve a still, and its video is generated from it. Without your approval you pay only "
+            "the still.",
+        ),
+    }
+    return [StartOption(key, label, hint, key == typed) for key, (label, hint) in told.items()]
+
+
+def _canary_hint(plan: Plan | None) -> str:
+    if plan is None or not plan.to_buy:
+        return "A few videos that show every value. The others wait on hold until you release them."
+    count, first, medium = len(plan.to_buy), len(plan.canary), plan.model.medium
+    if first == count:
+        return f"Every {medium} is needed to show each value, so none would wait."
+    now = f"{first:,} of {counted(count, medium)} now"
+    return f"{now}. The other {count - first:,} wait on hold, tickets reserved, until you release them."
+
+
+def still_models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
+    """Return the image models for stills with their prices, and the chosen one if it is not available."""
+    typed, found = body["still_model"], starts.still_models(offered)
+    chosen = typed or next((model.key for model in found), "")
+    options = [
+        Option(one.key, f"{one.label} ({counted(starts.still_of(one, '').tickets, 'ticket')} each)", one.key == chosen)
+        for one in found
+    ]
+    if typed and not any(option.chosen for option in options):
         options.append(Option(typed, f"{typed} (not available)", chosen=True, gone=True))
     return options
 

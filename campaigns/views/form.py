@@ -37,7 +37,10 @@ from queue_app.ui.parameters import Choices, Typed
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
-NOTED = ("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent")
+NOTED = (
+    *("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent", "budget_tickets"),
+    *("start", "still_model"),
+)
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
 
 
@@ -208,8 +211,10 @@ class Form:
     @property
     def count_words(self) -> str:
         planned = plan.finished(self.sketch)
-        count, medium = len(planned.to_buy), planned.model.medium
-        return f"{count} {medium}{'s are' if count > 1 else ' is'} queued"
+        count, medium, on_hold = len(planned.to_buy), planned.model.medium, planned.on_hold
+        if planned.still:
+            return f"{_queued(count, 'still')}. {medium.capitalize()}s wait for your approval"
+        return _queued(count - on_hold, medium) + (f", {on_hold:,} on hold" if on_hold else "")
 
     def context(self) -> dict[str, Any]:
         """Return the content of the page and of the preview."""
@@ -247,6 +252,7 @@ class Form:
             "sample": marked(sketch.sample, sketch),
             "outlook": estimates.look(priced, self.owner, at=self.at) if priced else None,
             "shows": SHOWS,
+            "starts": fields.start_options(body, sketch.plan),
             "preview_url": reverse("campaigns:new-preview"),
         }
 
@@ -259,6 +265,7 @@ class Form:
             "models": fields.models(self.asked.body, self.offered),
             "brands": fields.brands(),
             "priorities": fields.priorities(self.asked.body, self.owner),
+            "still_models": fields.still_models(self.asked.body, self.offered),
             "dimensions_first": first,
             "dimensions_more": more,
             "more_open": any(one.chosen for one in more),
@@ -298,3 +305,7 @@ class Form:
             return ""
         other = self.conflict.other
         return f"{other.pk}:{other.revision}" if other else f"{uuid.uuid4()}:0"
+
+
+def _queued(number: int, noun: str) -> str:
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'} queued"

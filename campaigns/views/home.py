@@ -58,13 +58,13 @@ def generate(request: HttpRequest) -> HttpResponse:
     if not is_look and form.model is not None and form.may_be_bought():
         try:
             job, is_new = actions.generate_once(user, form.draft(), key=form.key, at=at, actor=user.username)
-        except IntakeRefused as refusal:
+        except (IntakeRefused, KindRestricted) as refusal:
             form.refuse(refusal.problems)
-        except (NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
+        except (NotEnoughTickets, ModelNotAvailable) as refusal:
             form.errors["price"] = [str(refusal)]
         else:
             words = "is queued" if is_new else "was already queued. No duplicate was created"
-            messages.success(request, f"Your {job.kind_id} {words}.")
+            messages.success(request, f"Your {job.kind.label.lower()} {words}.")
             return redirect("campaigns:job", job.pk)
     status = 422 if form.errors else 200
     return render(request, "campaigns/home.html", {**_context(request, at=at), "form": form}, status=status)

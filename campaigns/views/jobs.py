@@ -1,4 +1,4 @@
-"""The page of one job for its owner: position, why it is waiting, result and cost; with cancel and retry."""
+"""The page of one job for its owner: position, why it is waiting, result and cost; with cancel, retry, order and priority."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaigns import actions, cells
 from campaigns.models import Version
@@ -15,14 +15,17 @@ from campaigns.views import confirmation
 from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
+from queue_app.insight import positions
 from queue_app.lifecycle import CancelVerdict, MoveRefused
 from queue_app.models import Asset, Job, State
+from queue_app.rules import priority as priorities
 from queue_app.tickets import NotEnoughTickets
-from queue_app.ui import display, fragments, job_facts
+from queue_app.ui import addresses, display, fragments, job_facts
 from queue_app.ui.access import viewer
 from queue_app.ui.holds import Hold, Mended, Remedy
 from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
+from queue_app.work.jobs import PriorityRestricted
 
 _SAID = {
     CancelVerdict.CANCELLED: "Job cancelled. Tickets returned.",
@@ -51,6 +54,8 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "waits": display.age(job.queued_at, at) if job.state == State.QUEUED else "",
         "may_change": may_change(request, job.owner_id),
     }
+    if context["may_change"] and (place := positions.among_own(job)):
+        context["order"] = vars(place) | {"levels": _levels(request, job)}
     context["holds"] = [_mended(hold, cell, may_resume=context["may_change"]) for hold in context["limits"]]
     context["way_out"] = next((one.remedy for one in context["holds"] if one.remedy), None)
     return fragments.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
@@ -85,6 +90,53 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "Back in the queue.")
     return redirect("campaigns:job", job.pk)
+
+
+@login_required
+@require_POST
+def order(request: HttpRequest, pk: int) -> HttpResponse:
+    """Move a queued job among its owner's: ``to`` the first place, one place up or one down."""
+    job = job_to_change(request, pk)
+    to, place = request.POST.get("to", ""), positions.among_own(job)
+    moved, before = job, place.before if place and to == "up" else None
+    if place and to == "down" and place.after:
+        moved, before = Job.objects.get(pk=place.after), job.pk
+    try:
+        if to == "first" or before:
+            jobs.move(moved, before=before, at=clock.now(), actor=viewer(request))
+    except MoveRefused as refusal:
+        messages.error(request, f"Not moved. {refusal}")
+    else:
+        messages.success(request, f"Job {job.pk:,} moved.")
+    return _back(request, job)
+
+
+@login_required
+@require_POST
+def priority(request: HttpRequest, pk: int) -> HttpResponse:
+    """Set the priority of a queued job: owners a lower one, staff any."""
+    job = job_to_change(request, pk)
+    try:
+        level = int(request.POST.get("priority", ""))
+        jobs.set_priority(job, level, at=clock.now(), actor=viewer(request))
+    except ValueError:
+        messages.error(request, "Choose a priority.")
+    except (MoveRefused, PriorityRestricted) as refusal:
+        messages.error(request, f"Not changed. {refusal}")
+    else:
+        messages.success(request, f"Job {job.pk:,} has {priorities.name(level).lower()} priority.")
+    return _back(request, job)
+
+
+def _back(request: HttpRequest, job: Job) -> HttpResponse:
+    return redirect(addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:job", args=[job.pk]))
+
+
+def _levels(request: HttpRequest, job: Job) -> list[tuple[int, str]]:
+    """Return the priorities that the user may give a job instead of its own, the highest first."""
+    most = jobs.highest_priority(job, viewer(request))
+    levels = sorted(priorities.NAMES, reverse=True)
+    return [(one, priorities.name(one).lower()) for one in levels if one <= most and one != job.base_priority]
 
 
 def _mended(hold: Hold, cell: dict[str, Any] | None, *, may_resume: bool) -> Mended:

@@ -15,12 +15,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from queue_app import clock, tickets
-from queue_app.models import ApiKey
+from queue_app.models import ApiKey, TicketBudget, User
 from queue_app.rules import numbers
 from queue_app.rules.words import one_line
 from queue_app.ui.access import viewer
-from queue_app.work import keys
+from queue_app.work import keys, ticket_budgets
 from queue_app.work.keys import KeyProblem, KeyRefused, KeyRevoked, NewKey, TooManyKeys
+from queue_app.work.ticket_budgets import BudgetStanding
 
 # what a key with a scope can do, as its form says
 SCOPES = {
@@ -30,16 +31,17 @@ SCOPES = {
 }
 TO_STAFF = {"manage": "Your webhooks. Limits and other users' jobs, if your role allows them"}
 NEVER, AS_IT_IS = "never", "as-it-is"
-EMPTY = {"name": "", "scopes": ("read", "submit"), "ends": "90"}  # the form as it is offered
+EMPTY = {"name": "", "scopes": ("read", "submit"), "ends": "90", "budget": ""}  # the form as it is offered
 SOON = timedelta(days=14)  # before its end a key is to be renewed
 
 
 @dataclass(frozen=True)
 class ListedKey:
-    """A key in the list: when it ended, and whether it ends soon."""
+    """A key in the list: when it ended, whether it ends soon, and its daily budget as it stands."""
 
     key: ApiKey
     at: datetime
+    budget: BudgetStanding | None = None
 
     @property
     def has_expired(self) -> bool:
@@ -67,8 +69,8 @@ def page(request: HttpRequest) -> HttpResponse:
     user, at = viewer(request), clock.now()
     sent = request.POST
     form: dict[str, Any] = {"name": sent.get("name", ""), "scopes": tuple(sent.getlist("scopes")), "ends": sent.get("ends", "")}
-    ends = _ends(form["ends"], at)
-    new = NewKey(form["name"], form["scopes"], ends.get("expires_at"), _form_key(request))
+    ends, form["budget"] = _ends(form["ends"], at), sent.get("budget", "").strip()
+    new = NewKey(form["name"], form["scopes"], ends.get("expires_at"), _form_key(request), _budget(form["budget"]))
     try:
         _check(_unnamed(new.name), _unchosen(ends), keys.problems(user, new, at=at))
         row, key = keys.make(user, new, at=at, actor=user)
@@ -88,13 +90,16 @@ def change(request: HttpRequest, key: int) -> HttpResponse:
     """Show one key; on POST, rename it or move its end."""
     user, at = viewer(request), clock.now()
     row = get_object_or_404(keys.of(user).filter(revoked_at=None), pk=key)
+    now = str(ticket_budgets.tickets_of(row) or "")
     form = {"name": request.POST.get("name", row.name), "ends": request.POST.get("ends", AS_IT_IS)}
+    form["budget"] = request.POST.get("budget", now).strip()
     if request.method != "POST":
         return _show_one(request, row, form)
     ends = {} if form["ends"] == AS_IT_IS else _ends(form["ends"], at)
     try:
         _check(_unnamed(form["name"]), [] if form["ends"] == AS_IT_IS else _unchosen(ends))
-        row = keys.change(row, {"name": form["name"], **ends}, at=at, actor=user)
+        budget = {"budget": _budget(form["budget"])} if form["budget"] != now else {}
+        row = keys.change(row, {"name": form["name"], **ends, **budget}, at=at, actor=user)
     except KeyRefused as refusal:
         return _show_one(request, row, form, status=422, errors=_errors(refusal))
     except KeyRevoked as refusal:
@@ -122,7 +127,7 @@ def _show(request: HttpRequest, form: Mapping[str, Any], *, status: int = 200, *
     context = {
         "form": form,
         "form_key": uuid.uuid4(),
-        "rows": sorted((ListedKey(key, at) for key in keys.of(user)), key=lambda one: one.has_ended),
+        "rows": _listed(user, at),
         "valid": keys.valid(user, at=at).count(),
         "choices": list((SCOPES | (TO_STAFF if user.is_staff else {})).items()),
         "days": keys.DAYS,
@@ -132,6 +137,14 @@ def _show(request: HttpRequest, form: Mapping[str, Any], *, status: int = 200, *
         **told,
     }
     return render(request, "campaigns/keys/page.html", context, status=status)
+
+
+def _listed(user: User, at: datetime) -> list[ListedKey]:
+    """Return the keys of a user, those that let nobody in any more last."""
+    found = list(keys.of(user))
+    known = ticket_budgets.of(keys=(key.pk for key in found), at=at)
+    daily = {one.budget.key_id: one for one in known if one.budget.period == TicketBudget.Period.DAY}
+    return sorted((ListedKey(key, at, daily.get(key.pk)) for key in found), key=lambda one: one.has_ended)
 
 
 def _show_one(request: HttpRequest, key: ApiKey, form: Mapping[str, Any], *, status: int = 200, **told: Any) -> HttpResponse:
@@ -171,6 +184,11 @@ def _ends(chosen: str, at: datetime) -> dict[str, datetime | None]:
         return {"expires_at": None}
     days = numbers.of_row(chosen)
     return {"expires_at": at + timedelta(days=days)} if days in keys.DAYS else {}
+
+
+def _budget(typed: str) -> int | None:
+    """Return the typed number of tickets; ``None`` if nothing was typed, 0 if it is no whole number."""
+    return (numbers.of_row(typed) or 0) if typed else None
 
 
 def _unchosen(ends: Mapping[str, datetime | None]) -> list[KeyProblem]:

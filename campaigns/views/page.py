@@ -15,9 +15,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from campaigns import actions, holds, notices, pictures, standing, status_map
 from campaigns import cells as cell_reads
+from campaigns.forms import whole
 from campaigns.models import Campaign
 from campaigns.progress import LATEST, look, version
 from campaigns.standing import BLOCKED
+from campaigns.starts import STORYBOARD
 from campaigns.views import board, confirmation, player, strips
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
@@ -25,11 +27,11 @@ from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Batch, Job, Reservation, State, Status
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
-from queue_app.ui import addresses
+from queue_app.ui import addresses, pauses
 from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
-from queue_app.work import batches, policy
-from queue_app.work.intake import ModelNotAvailable
+from queue_app.work import batches, policy, ticket_budgets
+from queue_app.work.intake import BATCH_LIMIT_MOST, IntakeRefused, ModelNotAvailable
 
 CELLS_A_PAGE = 100
 STATUSES = (Status.COMPLETED, Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.QUEUED, BLOCKED)
@@ -61,6 +63,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "shape": next((one.shape for one in progress.pictures.values()), "wide"),
         "chips": board.chips(campaign, progress),
         "cost": board.cost(campaign, progress),
+        "budget": next(iter(ticket_budgets.of(batches=[campaign.pk], at=at)), None),
         "took": ((campaign.batch.ended_at or at) - campaign.created_at).total_seconds(),
         "strip": [strips.of_cell(campaign, cell, progress.pictures, winners=progress.shows_winners) for cell in progress.strip],
         # each says whether a name there would take two lines
@@ -117,7 +120,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         foreseen = confirmation.of_cancel(Job.objects.filter(batch=campaign.pk))
-        return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen)
+        return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen, noun=_noun(campaign))
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
@@ -125,10 +128,10 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     stopped, asked = verdicts[CancelVerdict.CANCELLED], verdicts[CancelVerdict.REQUESTED]
     if stopped:
         returned = f"{counted(tickets, 'ticket')} returned."
-        messages.success(request, f"{_results(campaign, stopped)} cancelled. {returned}")
+        messages.success(request, f"{counted(stopped, _noun(campaign))} cancelled. {returned}")
     if asked:
         show = "It shows" if asked == 1 else "They show"
-        words = f"Asked the provider to stop {_results(campaign, asked)}. {show} “Cancelling” until it confirms."
+        words = f"Asked the provider to stop {counted(asked, _noun(campaign))}. {show} “Cancelling” until it confirms."
         messages.info(request, words)
     if not stopped and not asked:
         messages.info(request, "Nothing left to cancel.")
@@ -138,13 +141,15 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show what a pause will do; on POST, pause."""
-    campaign = campaign_to_change(request, pk)
-    if request.method != "POST":
-        counts = standing.of_campaigns([campaign], at=clock.now())[campaign.pk]
-        return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
-    reason = request.POST.get("reason", "")[:200]
-    policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)
+    """Show what a pause will do; on POST, pause. Staff who pause a campaign of another user say why."""
+    campaign, user = campaign_to_change(request, pk), viewer(request)
+    asked, is_own = pauses.asked(request.POST, at=clock.now()), campaign.batch.owner_id == user.pk
+    wrong = pauses.NO_REASON if request.method == "POST" and not asked.reason and not is_own else ""
+    if request.method != "POST" or wrong:
+        counts = standing.of_campaigns([campaign], at=asked.at)[campaign.pk]
+        shown = {"campaign": campaign, "counts": counts, "minutes": pauses.MINUTES, "asked": asked}
+        return render(request, "campaigns/pause.html", {**shown, "is_own": is_own, "wrong": wrong})
+    policy.pause_batch(campaign.batch, at=asked.at, actor=user, reason=asked.reason, until=asked.until)
     words = f"Campaign paused. Running {campaign.model.medium}s will finish; queued ones keep their position."
     messages.success(request, words)
     return redirect("campaigns:page", pk)
@@ -196,6 +201,27 @@ def rename(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("campaigns:page", pk)
 
 
+@login_required
+@require_http_methods(["GET", "POST"])
+def limit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the campaign's own limit; on POST, set it. Empty for none. Applies to the next job."""
+    campaign = campaign_to_change(request, pk)
+    typed, wrong = request.POST.get("max_concurrent", "").strip(), ""
+    if request.method == "POST":
+        try:
+            value = {"max_concurrent": whole(typed, wrong=0)}
+            batches.change(campaign.batch, value, at=clock.now(), actor=viewer(request))
+        except IntakeRefused:
+            wrong = f"Enter a whole number from 1 to {BATCH_LIMIT_MOST}, or leave it empty for no limit."
+        else:
+            messages.success(request, "Limit saved. It applies to the next job; running jobs continue.")
+            return redirect("campaigns:page", pk)
+    else:
+        typed = str(campaign.batch.max_concurrent or "")
+    shown = {"campaign": campaign, "typed": typed, "wrong": wrong, "most": BATCH_LIMIT_MOST}
+    return render(request, "campaigns/limit.html", shown)
+
+
 def _retry(request: HttpRequest, campaign: Campaign, state: State) -> HttpResponse:
     if request.method != "POST":
         return _foreseen_retry(request, campaign, state)
@@ -214,19 +240,27 @@ def _retry(request: HttpRequest, campaign: Campaign, state: State) -> HttpRespon
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, state: State, *, status: int = 200) -> HttpResponse:
-    foreseen = confirmation.of_retry(actions.counted_jobs(campaign).filter(state=state))
+    foreseen = confirmation.of_retry(actions.retryable_jobs(campaign).filter(state=state))
     verb = {State.FAILED: "Retry failed {}s in “{}”?", State.CANCELLED: "Run cancelled {}s in “{}” again?"}[state]
     return _preview(request, campaign, verb.format(campaign.model.medium, campaign), foreseen, status=status)
 
 
-def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = what | {"title": title, "medium": campaign.model.medium, "back": "campaigns:page", "pk": campaign.pk}
+def _preview(
+    request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200, noun: str = ""
+) -> HttpResponse:
+    medium = noun or campaign.model.medium
+    context = what | {"title": title, "medium": medium, "back": "campaigns:page", "pk": campaign.pk}
     return render(request, "campaigns/preview.html", context, status=status)
 
 
 def _shown_address(request: HttpRequest) -> QueryDict:
     """Return the query of the address in the browser, which htmx sends as a header."""
     return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
+
+
+def _noun(campaign: Campaign) -> str:
+    """Return what all its jobs are called: a storyboard has stills, too."""
+    return "job" if campaign.start == STORYBOARD else campaign.model.medium
 
 
 def _results(campaign: Campaign, number: int) -> str:

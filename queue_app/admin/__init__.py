@@ -19,23 +19,41 @@ from queue_app.admin import (
     job_page,
     jobs,
     money,
+    peak_hours,
     people,
     prices,
     provider_page,
     review,
     review_page,
+    schedules,
+    ticket_budgets,
     usage,
     webhooks,
 )
 from queue_app.ui import pages
 
-__all__ = ["alerts", "audit", "batches", "bulk", "catalog", "endpoints", "jobs", "money", "people", "review", "webhooks"]
+__all__ = [
+    "alerts",
+    "audit",
+    "batches",
+    "bulk",
+    "catalog",
+    "endpoints",
+    "jobs",
+    "money",
+    "people",
+    "review",
+    "schedules",
+    "ticket_budgets",
+    "webhooks",
+]
 
 PAGES: dict[str, tuple[pages.View, str]] = {
     "usage/": (usage.page, "usage"),
     "drift/": (drift.page, "drift"),
     "pending/": (bulk.pending_strip, "pending"),
     "queue_app/generationmodel/price/": (prices.calculator, "model_price"),
+    "queue_app/queuesettings/day/": (peak_hours.preview, "peak_hours"),
     "queue_app/job/<path:object_id>/change/": (job_page.page, "queue_app_job_change"),
     "queue_app/reviewitem/<path:object_id>/change/": (review_page.page, "queue_app_reviewitem_change"),
     "queue_app/reviewitem/<int:item_id>/decide/": (review_page.decide, "queue_app_reviewitem_decide"),

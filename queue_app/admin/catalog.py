@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 
 from queue_app import clock
-from queue_app.admin import prices, provider_page
+from queue_app.admin import peak_hours, prices, provider_page
 from queue_app.admin.policy_forms import ListForm, PolicyForm
 from queue_app.insight import snapshot
 from queue_app.insight.snapshot import Lane
@@ -26,6 +26,9 @@ from queue_app.work import budgets, retention, usual
 EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
 CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model have the same medium (I41)
 RETENTION = "Deleted once an hour. Jobs, their history and charges always stay."
+RETRIES = ("max_attempts", "backoff", "retry_base_seconds", "retry_cap_seconds")
+AGAIN = "Apply to the next failure. Attempts count from the last time that a person or client queued the job. Models can differ."
+OF_TYPE = "Empty fields take the value of the job type. Changes apply to the next failure."
 PAUSE = "While paused, no new jobs start. Running jobs continue and queued jobs keep their position."
 
 
@@ -71,10 +74,11 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
         (
             "Price and time",
             {
-                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds", "timeout_seconds"),
+                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds"),
                 "description": "Prices apply to new jobs and retries. Queued jobs keep their price.",
             },
         ),
+        ("Timeout and retries", {"fields": ("timeout_seconds", *RETRIES), "description": OF_TYPE}),
         ("Allowed parameters", {"fields": ("parameters",)}),
         ("Audit", {"fields": ("why",)}),
     )
@@ -219,8 +223,9 @@ class KindAdmin(PolicyAdmin[Kind]):
         (None, {"fields": ("key", "label", "medium", "restricted")}),
         (
             "Queue",
-            {"fields": ("default_priority", "max_concurrent", "timeout_seconds", "max_attempts", "backoff")},
+            {"fields": ("default_priority", "max_concurrent")},
         ),
+        ("Timeout and retries", {"fields": ("timeout_seconds", *RETRIES), "description": AGAIN}),
         ("Retention", {"fields": ("files_kept_days", "payloads_kept_days", "due"), "description": RETENTION}),
         ("Audit", {"fields": ("why",)}),
     )
@@ -240,17 +245,24 @@ class KindAdmin(PolicyAdmin[Kind]):
 class QueueSettingsAdmin(PolicyAdmin[QueueSettings]):
     form = PolicyForm
     title = "Queue settings"
-    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", pause)
+    change_form_template = "admin/queue_app/queuesettings/change_form.html"
+    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_time_zone", "peak_factor", pause)
     fieldsets = (
         ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "Apply to the next job."}),
-        ("Peak hours", {"fields": ("peak_hours", "peak_factor")}),
-        ("Order", {"fields": ("bulk_priority",)}),
+        ("Peak hours", {"fields": ("peak_hours", "peak_time_zone", "peak_factor"), "description": "Apply to the next job."}),
+        ("Order", {"fields": ("fair_share", "aging_minutes", "bulk_priority")}),
+        ("Campaigns", {"fields": ("matrix_breaker",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> HttpResponse:
+        posted = {name: text for name, text in request.POST.items() if isinstance(text, str)}
+        day = peak_hours.by_form(posted, QueueSettings.objects.current(), at=clock.now())
+        return super().render_change_form(request, {**context, "day": day}, *args, **options)
 
 
 def _with_adapter() -> models.QuerySet[ProviderAccount]:

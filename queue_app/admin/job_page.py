@@ -5,9 +5,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin import site
-from django.contrib.admin.utils import quote
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import F, Model
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
@@ -20,14 +19,11 @@ from queue_app.models import (
     AuditEntry,
     Batch,
     Job,
-    Kind,
     LedgerTransaction,
     Outcome,
-    QueueSettings,
     ReviewItem,
     State,
     User,
-    WorkerProcess,
 )
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers
@@ -42,14 +38,6 @@ from queue_app.work.roles import Right
 
 PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
 AUDIT_SHOWN = 20
-# a limit → the rows on whose page it is changed
-_MENDED: dict[str, type[Model]] = {
-    **pauses.ROWS,
-    "kind": Kind,
-    "user": User,
-    "long": WorkerProcess,
-}
-_CHANGED = ("queue", "kind", "account", "model", "user")  # limits that staff edit
 
 
 @pages.of_row(Job)
@@ -118,18 +106,12 @@ def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
 
 def _mended(hold: Hold, user: User) -> Mended:
     """Return a limit with the page where it is changed and the button that ends it, each for who may use it."""
-    what, key = hold.key
-    opts = _MENDED[what]._meta
-    url, page = "", f"admin:{opts.app_label}_{opts.model_name}"
-    if user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
-        row = quote(key or QueueSettings.objects.current().pk)
-        url = reverse(f"{page}_changelist") if what == "long" else reverse(f"{page}_change", args=[row])
-    change = url if what in _CHANGED and user.has_perm(f"{opts.app_label}.change_{opts.model_name}") else ""
-    return Mended(hold, url, change, _remedy(hold) if user.has_perm(Right.OPERATE) else None)
+    url, change = addresses.of_limit(hold.key, user), addresses.of_limit(hold.key, user, to_change=True)
+    return Mended(hold, url, change and url, _remedy(hold) if user.has_perm(Right.OPERATE) else None)
 
 
 def _remedy(hold: Hold) -> Remedy | None:
-    if hold.is_pause:
+    if hold.is_pause and hold.key[0] in pauses.ROWS:
         return Remedy(reverse("admin:resume"), hold.form, "Resume", f"Resume {hold.called}")
     if hold.is_cooldown:
         return Remedy(reverse("admin:end_cooldown"), hold.form, "End cooldown", f"End cooldown of {hold.called}")
@@ -139,7 +121,7 @@ def _remedy(hold: Hold) -> Remedy | None:
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     """Return where and when the attempt was sent, what the provider answered, and its cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
-    said = [attempt.error_kind, f"counts toward the {job.kind.max_attempts} allowed" if attempt.spent else ""]
+    said = [attempt.error_kind, f"counts toward the {job.retries.attempts} allowed" if attempt.spent else ""]
     if attempt.lookups:
         said.append(lookups.in_short(attempt))
     return {
@@ -252,8 +234,8 @@ def _said(name: str, value: Any) -> str:
 def _api_call(job: Job) -> str:
     """Return the body of the API call that would request the same job."""
     body: dict[str, Any] = {"model": job.model_id, "kind": job.kind_id, "prompt": job.prompt, "parameters": job.parameters}
-    if job.priority:
-        body["priority"] = job.priority
+    if job.base_priority:
+        body["priority"] = job.base_priority
     if job.metadata:
         body["metadata"] = provider_data.masked(job.metadata)
     return display.as_json(body)

@@ -29,7 +29,7 @@ class AccountAdmin(PolicyAdmin[User], UserAdmin[User]):
         ("Personal info", {"fields": ("first_name", "email")}),
         ("Permissions", {"fields": RIGHTS}),
         ("Important dates", {"fields": ("last_login", "date_joined")}),
-        ("Queue", {"fields": ("max_concurrent",)}),
+        ("Queue", {"fields": ("max_concurrent", "share_weight"), "description": "Applies to the next job."}),
     )
     list_display = ("username", "email", "is_active", "is_staff", "max_concurrent", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")

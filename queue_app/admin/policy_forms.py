@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from queue_app.models import AuditEntry
 from queue_app.ui import history
+from queue_app.ui.pauses import NO_REASON
 from queue_app.work import policy
 
 _SEAL = signing.Signer(salt="what a policy's form showed")
@@ -48,6 +49,9 @@ class PolicyForm(forms.ModelForm[Any]):
     def clean(self) -> dict[str, Any] | None:
         """:raises ValidationError: the row has changed since the form was opened."""
         said = super().clean()
+        touched = {"paused", "paused_reason"} & {*self.changed_data}
+        if touched and said and said.get("paused") and not said.get("paused_reason", NO_REASON).strip():
+            self.add_error("paused_reason", NO_REASON)
         if not self.instance._state.adding and self.seen < self.latest:
             self._show_as_it_is_now()
             raise ValidationError(_meanwhile(policy.changes_of(self.instance).filter(pk__gt=self.seen)))

@@ -17,19 +17,20 @@ from queue_app.api import rows as rows_of
 from queue_app.api.authentication import caller
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobOut
-from queue_app.insight import positions, waiting
+from queue_app.insight import positions, remedies, waiting
 from queue_app.insight import stages as staging
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Asset, Batch, Job, JobEvent, State
+from queue_app.models import Asset, Attempt, Batch, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import numbers
 from queue_app.rules.limits import Blocker
 from queue_app.rules.words import without_query
+from queue_app.ui import addresses
 from queue_app.work import accounts
 
 BATCH_VERBS = ("cancel", "pause", "resume", "retry-failed")
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
-# what a job waits for → the call that shows it; the others have none, or only staff may see them
+# what a job waits for → the call that shows it to its owner; the others have none, or only staff may see them
 _LOOKED_AT = {"batch": "api:batch-detail", "model": "api:model-detail", "jobs_ahead": "api:model-detail"}
 
 
@@ -41,8 +42,9 @@ ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
 def visible(rows: JobQuerySet) -> "QuerySet[ReadJob]":
-    """Return the rows with what every answer needs beside the job's own columns: its owner, and when it was read."""
-    return cast("QuerySet[ReadJob]", rows.select_related("owner").annotate(read_at=clock.ReadAt()))
+    """Return the rows with their owner, model and type, and when they were read: what answers need beside their own columns."""
+    whole = rows.select_related("owner", "model", "kind").defer("model__parameters", "model__price")
+    return cast("QuerySet[ReadJob]", whole.annotate(read_at=clock.ReadAt()))
 
 
 def jobs(rows: Sequence[ReadJob], request: Request) -> list[dict[str, Any]]:
@@ -86,7 +88,7 @@ def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str,
     beyond = _beyond_stopping(claimed)
     facts = (
         _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
-        | {"attempts": tries[row.pk], **_results(files[row.pk], request)}
+        | {"attempts": tries[row.pk], **_remedy(row, tries[row.pk]), **_results(files[row.pk], request)}
         for row in rows
     )
     return [render(JobOut, one) for one in facts]
@@ -111,7 +113,8 @@ def _row(row: Job) -> dict[str, Any]:
         "kind": row.kind_id,
         "model": row.model_id,
         "prompt": row.prompt,
-        "priority": row.priority,
+        "priority": row.base_priority,
+        "effective_priority": row.priority,
         "progress": row.progress,
         "preview": row.preview,
         "owner": row.owner.username,
@@ -131,19 +134,23 @@ def _job(
         "parameters": row.parameters,
         "metadata": row.metadata,
         "priority_reasons": row.priority_reasons,
+        "raised": row.raised,
+        "score": row.score,
         "deadline": row.deadline,
         "not_before": row.client_not_before,
         "callback_url": callback_url(row, request),
         "position": outlook.position(row),
         "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),
-        "waiting_on": [_blocker(one, request) for one in outlook.waiting_on(row)],
+        "waiting_on": [_blocker(one, row, request) for one in outlook.waiting_on(row)],
         "waiting": outlook.sentence(row),
         "stage": staging.current(stages),
         "stages": stages,
         "tickets": money,
         "cost": cost(row),
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
+        "attempts_allowed": row.retries.attempts,
+        "next_attempt_at": row.next_attempt_at,
         "cancel_asked": row.cancel_asked_at is not None,
         "can_be_stopped": row.state in STOPPABLE and row.pk not in beyond,
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
@@ -154,16 +161,44 @@ def _job(
             "status": address(request, "job-status", row.pk),
             "events": address(request, "job-events", row.pk),
             "cancel": address(request, "job-cancel", row.pk),
+            "move": address(request, "job-move", row.pk),
             "retry": address(request, "job-retry", row.pk),
             "assets": address(request, "job-assets", row.pk),
         },
     }
 
 
-def _blocker(found: Blocker, request: Request) -> dict[str, Any]:
+def _remedy(row: Job, tries: Sequence[Attempt]) -> dict[str, Any]:
+    if not row.error_code:
+        return {"remedy": "", "retry_may_help": False}
+    why = (row.error_code, tries[-1].error_kind if tries else "")
+    return {"remedy": remedies.of(*why), "retry_may_help": remedies.is_retried(*why)}
+
+
+def _blocker(found: Blocker, row: Job, request: Request) -> dict[str, Any]:
     told = {name: getattr(found, name) for name in ("limit", "key", "used", "max", "until", "reason")}
-    route = _LOOKED_AT.get(found.limit)
-    return told | {"link": reverse(route, [found.key], request=request) if route else None}
+    return told | {"link": _link(found, row, request)}
+
+
+def _link(found: Blocker, row: Job, request: Request) -> str | None:
+    """Return where the caller can look at what a job waits for: staff on its page in the admin, others by a call of the API."""
+    if found.limit == "budget":
+        return _link_to_budget(found, row, request)
+    limit, key = ("batch", str(row.batch_id or "")) if found.limit == "held" else found.names
+    if page := addresses.of_limit((limit, key), caller(request)):
+        return request.build_absolute_uri(page)
+    route = _LOOKED_AT.get(limit)
+    return reverse(route, [key], request=request) if route and key else None
+
+
+def _link_to_budget(found: Blocker, row: Job, request: Request) -> str | None:
+    """Return where the caller may change a ticket budget: staff in the admin, owners by the batch or the key."""
+    user = caller(request)
+    if user.is_staff and user.has_perm("queue_app.change_ticketbudget"):
+        scope = "batch" if found.key == "campaign" else found.key
+        return request.build_absolute_uri(f"{reverse('admin:queue_app_ticketbudget_changelist')}?{scope}__id__exact={found.of}")
+    route = {"campaign": "api:batch-detail", "key": "api:key-detail"}.get(found.key)
+    return reverse(route, [found.of], request=request) if route and row.owner_id == user.pk else None
 
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:

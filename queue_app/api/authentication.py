@@ -67,6 +67,11 @@ def caller(request: Request) -> User:
     return viewer(request)
 
 
+def key_of(request: Request) -> ApiKey | None:
+    """Return the API key of a request; ``None`` for a session."""
+    return request.auth if isinstance(request.auth, ApiKey) else None
+
+
 def actor(request: Request) -> str:
     """Return the name under which histories record what the caller does."""
     return known_as(caller(request), VIA)

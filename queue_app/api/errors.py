@@ -23,7 +23,9 @@ from queue_app.tickets import NotEnoughTickets
 from queue_app.work.bulk import BulkRefused
 from queue_app.work.endpoints import DeliveryRefused, EndpointRefused, TooManyEndpoints
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.jobs import PriorityRestricted
 from queue_app.work.keys import KeyRefused, KeyRevoked, KeysFull, TooManyKeys
+from queue_app.work.schedules import ScheduleRefused, TooManySchedules
 
 Wrong = tuple[str, str]
 """A field by the name that the client knows, and what is wrong with it."""
@@ -57,14 +59,17 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
     KeysFull: (409, "limit_reached", "Limit reached"),
+    TooManySchedules: (409, "limit_reached", "Limit reached"),
     TooManyEndpoints: (409, "limit_reached", "Limit reached"),
     KeyRefused: (400, "invalid_input", "Invalid input"),
+    ScheduleRefused: (400, "invalid_input", "Invalid input"),
     EndpointRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
     NotEnoughTickets: (402, "not_enough_tickets", "Not enough tickets"),
     KindRestricted: (403, "kind_restricted", "This job type is restricted"),
+    PriorityRestricted: (403, "permission_denied", "Not allowed"),
     exceptions.PermissionDenied: (403, "permission_denied", "Not allowed"),
     DjangoPermissionDenied: (403, "permission_denied", "Not allowed"),
     Http404: (404, "not_found", "Not found"),

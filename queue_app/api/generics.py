@@ -88,10 +88,11 @@ class StrictAPIView(APIView):
 
     def get_parsers(self) -> list[BaseParser]:
         """
-        Return parsers of forms too if the call takes a form, or no body: an empty form is none, and fields of a form are refused.
+        Return parsers of forms too if the call takes a form, or may come without a body: an empty form is none.
         """
         _, body, form = self._takes()
-        of_forms: list[type[BaseParser]] = [FileParser] if form else [FormParser, MultiPartParser] if body is NoBody else []
+        may_be_empty = body is NoBody or body.may_be_missing
+        of_forms: list[type[BaseParser]] = [FileParser] if form else [FormParser, MultiPartParser] if may_be_empty else []
         return [parser() for parser in (*self.parser_classes, *of_forms)]
 
     def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[Wrong]:

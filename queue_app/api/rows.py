@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import models
@@ -10,14 +11,20 @@ from django.http import Http404
 
 from queue_app import clock
 from queue_app.api.serializers.requests import BIGGEST_ID
-from queue_app.models import Asset, Attempt, Job, JobEvent, User
-from queue_app.statements import Statement, columns, read
+from queue_app.models import Asset, Attempt, GenerationModel, Job, JobEvent, Kind, User
+from queue_app.statements import Statement, columns, read, read_some
 
 Row = TypeVar("Row", bound=models.Model)
 SETTLED = ("reserved", "captured", "refunded")
+_RETRIES = ("key", "max_attempts", "backoff", "retry_base_seconds", "retry_cap_seconds")  # what `Job.retries` reads
 _JOB = Statement(f"""
-    SELECT {clock.SQL}, owner.username, {columns(Job, "job")}
-      FROM queue_app_job job JOIN queue_app_user owner ON owner.id = job.owner_id WHERE job.id = %(id)s::bigint
+    SELECT {clock.SQL}, owner.username, {", ".join(f"{row}.{name}" for row in ("model", "kind") for name in _RETRIES)},
+           {columns(Job, "job")}
+      FROM queue_app_job job
+      JOIN queue_app_user owner ON owner.id = job.owner_id
+      JOIN queue_app_generationmodel model ON model.key = job.model_id
+      JOIN queue_app_kind kind ON kind.key = job.kind_id
+     WHERE job.id = %(id)s::bigint
 """)  # noqa: S608 - constants
 
 
@@ -43,12 +50,15 @@ _TICKETS = Statement("""
 
 def job(pk: int, user: User) -> tuple[Job, datetime]:
     """
-    Return a job with its owner's name, and when it was read.
+    Return a job with its owner's name and the retries of its model and type, and when it was read.
 
     :raises Http404: there is none that this user may reach (I35).
     """
-    for at, owner, *values in _JOB.run(id=pk) if pk <= BIGGEST_ID else ():
-        row = read(Job, iter(values))
+    for at, owner, *found in _JOB.run(id=pk) if pk <= BIGGEST_ID else ():
+        values = iter(found)
+        model, kind = (dict(zip(_RETRIES, islice(values, len(_RETRIES)), strict=True)) for _ in range(2))
+        row = read(Job, values)
+        row.model, row.kind = read_some(GenerationModel, model), read_some(Kind, kind)
         row.owner = User(pk=row.owner_id, username=owner)
         if user.is_staff or row.owner_id == user.pk:
             return row, at

@@ -27,7 +27,7 @@ from queue_app.forecast.calibration import NORMAL, Calibration
 from queue_app.forecast.curves import Curves
 from queue_app.forecast.inputs import PAUSED, Inputs, Traits
 from queue_app.forecast.simulation import Order, Stretch
-from queue_app.models import Attempt, Batch, Job, State, User
+from queue_app.models import Attempt, Batch, HeldFor, Job, State, User
 from queue_app.models.job import OPEN_STATES
 
 KEPT = 5.0  # seconds for which the curves are used
@@ -83,7 +83,7 @@ def starts_of_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate | No
     """Return the time until each job starts; ``None`` unless it is queued. No query besides those that draw the curves."""
     listed = list(jobs)
     waiting = [job for job in listed if job.state == State.QUEUED and not job.held]
-    found = {job.pk: Estimate(None, None, NO_END) if job.state == State.QUEUED else None for job in listed}
+    found = {job.pk: _of_other(job) if job.state == State.QUEUED else None for job in listed}
     if waiting:
         known = _current_for(waiting, at)
         found |= {job.pk: known.start_of(job, at=at) for job in waiting}
@@ -111,6 +111,7 @@ class _OpenJobs(NamedTuple):
 
     state: str
     held: bool
+    held_for: str
     model: str
     kind: str
     owner: int
@@ -125,10 +126,10 @@ def for_batch(batch_id: int, at: datetime) -> Estimate:
     out and named in the basis; so are jobs that are being cancelled, unless no others are left.
     """
     open_jobs = Job.objects.filter(batch=batch_id, state__in=OPEN_STATES)
-    traits = open_jobs.values_list("state", "held", "model", "kind", "owner", "priority", "batch__max_concurrent")
+    traits = open_jobs.values_list("state", "held", "held_for", "model", "kind", "owner", "priority", "batch__max_concurrent")
     rows = [_OpenJobs(*row) for row in traits.annotate(Count("pk")).order_by()]
-    if any(row.held for row in rows):
-        return Estimate(None, None, NO_END)
+    if held := [row.held_for for row in rows if row.held]:
+        return _on_hold(max(held))
     states = {row.state for row in rows}
     unknown = sum(row.jobs for row in rows if row.state == State.UNKNOWN)
     if State.QUEUED in states:
@@ -369,7 +370,7 @@ def _called_at(ids: Sequence[int]) -> dict[int, datetime | None]:
 def _of_other(job: Job) -> Estimate:
     """Estimate a job that needs no curve."""
     if job.state == State.QUEUED:
-        return Estimate(None, None, NO_END)
+        return _on_hold(job.held_for if job.held else "")
     if job.state == State.STORING:
         return Estimate(0.0, 0.0, STORING)
     if job.is_open:
@@ -382,6 +383,11 @@ def _behind_all(traits: Traits, count: int, *, priority: int) -> Stretch:
     first, weight = turns.next_of(traits.owner, traits.model, priority) or (BEHIND_ALL, 1.0)
     last = int(first + (count - 1) / weight)
     return Stretch((-priority, int(first), BEHIND_ALL), (-priority, last, BEHIND_ALL), count)
+
+
+def _on_hold(held_for: str) -> Estimate:
+    """Return that nobody can know when a job on hold starts, and what it is held for; empty for a pause."""
+    return Estimate(None, None, f"on hold for {HeldFor(held_for).label}" if held_for else NO_END)
 
 
 def _order(job: Job) -> Order:

@@ -4,14 +4,13 @@ known changes in the hours ahead.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
@@ -147,7 +146,7 @@ class Inputs:
         if preview is None:
             routes = self.capacity.routes.get(model)
             preview = routes is not None and routes[0].account.is_preview
-        typical = settings.STUDIO_SECONDS if preview else self.typical[model]
+        typical = typical_seconds(self.typical[model], preview=preview)
         return durations.known_or_typical(self.runs.of_model[model], typical=max(typical, SHORTEST))
 
     def cohorts_like(self, job: Job) -> list[int]:
@@ -191,6 +190,11 @@ class Inputs:
         if limits.LONG in shut and _needs_long_worker(routes):
             return NO_WORKER
         return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
+
+
+def typical_seconds(of_model: int, *, preview: bool) -> float:
+    """Return the typical run time of a job whose model has ``of_model``; that of the studio if it renders the job."""
+    return settings.STUDIO_SECONDS if preview else of_model
 
 
 def load(*, at: datetime) -> Inputs:
@@ -346,7 +350,7 @@ def _steps(capacity: Capacity, at: datetime) -> dict[Key, list[tuple[float, int 
     for key, cap in capacity.room.caps.items():
         found[key] = _steps_of(_always(cap), [], closed.get(key), at)
     policy = capacity.policy
-    edges = list(_edges_of_peaks(policy.peak_hours, at))
+    edges = [moment for moment, _ in peak.changes(policy.peak_hours, policy.peak_zone, at=at, days=DAYS_AHEAD)]
     found[limits.QUEUE] = _steps_of(lambda when: queue_limit(policy, at=when), edges, closed.get(limits.QUEUE), at)
     for account in ProviderAccount.objects.all():
         given_back = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
@@ -375,17 +379,6 @@ def _steps_of(
         if not steps or steps[-1][1] != cap:
             steps.append(((moment - at).total_seconds(), cap))
     return steps
-
-
-def _edges_of_peaks(hours: str, at: datetime) -> Iterator[datetime]:
-    zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
-    today = at.astimezone(zone).date()
-    edges: set[time] = {edge for span in peak.spans(hours) for edge in span}
-    for day in range(DAYS_AHEAD):
-        for edge in edges:
-            moment = datetime.combine(today + timedelta(days=day), edge, zone).astimezone(at.tzinfo)
-            if moment > at:
-                yield moment
 
 
 def _rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:

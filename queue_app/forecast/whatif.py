@@ -148,14 +148,14 @@ def _named(whose: Iterable[Whose]) -> dict[Whose, str]:
 
 def _held_by(known: Forecast, key: Key, cohorts: Iterable[Cohort]) -> list[str]:
     """Return the other limits of these cohorts' next jobs that are full or paused now."""
-    room, found = known.inputs.capacity.room, {}
+    room = known.inputs.capacity.room
+    found: dict[str, str] = {}
     for cohort in cohorts:
-        full = [room.blocker(account) for account in cohort.accounts]
-        passed = [room.blocker(other) for other in cohort.keys]
-        for blocker in [*passed, *(full if all(full) else [])]:
-            if blocker is None or (blocker.limit, blocker.key) == key:
+        are_accounts_shut = not any(map(room.is_open, cohort.accounts))
+        for blocker in room.blockers([*cohort.keys, *(cohort.accounts if are_accounts_shut else ())]):
+            if blocker.names == key:
                 continue
             what = "job type" if blocker.limit == "kind" else blocker.limit
-            name = "whole queue" if (blocker.limit, blocker.key) == limits.QUEUE else f"{what} {blocker.key}"
-            found[name] = f"{name} {blocker.used} of {blocker.max}" if blocker.max else f"{name} ({blocker.reason})"
+            name = "whole queue" if blocker.names == limits.QUEUE else f"{what} {blocker.key}"
+            found.setdefault(name, f"{name} {blocker.used} of {blocker.max}" if blocker.max else f"{name} ({blocker.reason})")
     return list(found.values())

@@ -262,6 +262,16 @@ RULES = [
         """SELECT id, deadline FROM queue_app_job
             WHERE state = 'queued' AND deadline < %(at)s - %(late)s * interval '1 second'""",
     ),
+    Rule(
+        "I44",
+        "A job on hold for a ticket budget is looked at again: a budget of its owner holds jobs.",
+        """SELECT job.id, job.owner_id AS owner FROM queue_app_job job
+            WHERE job.held_for = 'budget'
+              AND NOT EXISTS (SELECT 1 FROM queue_app_ticketbudget budget
+                                LEFT JOIN queue_app_apikey key ON key.id = budget.key_id
+                               WHERE budget.held_since IS NOT NULL
+                                 AND (job.owner_id IN (budget.user_id, key.user_id) OR job.batch_id = budget.batch_id))""",
+    ),
     # --- history ----------------------------------------------------------------------------------------------------
     Rule(
         "I23",

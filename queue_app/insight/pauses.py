@@ -26,7 +26,7 @@ ROWS: dict[str, type[Model]] = {
     "account": ProviderAccount,
     "batch": Batch,
 }
-_THE_QUEUE = "1"  # the number of the only row of `QueueSettings`
+THE_QUEUE = "1"  # the number of the only row of `QueueSettings`
 _FIELDS = ["paused", "paused_reason", "paused_until"]
 
 
@@ -74,13 +74,13 @@ def of_models(models: Iterable[str], *, at: datetime) -> dict[str, Pause]:
 
 def of_batches(batches: Iterable[Batch]) -> dict[int, Pause]:
     """Return the pauses of these batches, by number; those that are not paused are left out."""
-    paused = [Pause(("batch", str(batch.pk)), batch.paused_reason) for batch in batches if batch.paused]
+    paused = [Pause(("batch", str(batch.pk)), batch.paused_reason, batch.paused_until) for batch in batches if batch.paused]
     return {int(pause.key[1]): pause for pause in _with_authors(paused)}
 
 
 def authors(paused: Iterable[Key]) -> dict[Key, PausedBy]:
     """Return who last paused what has these keys, or changed the pause. From the audit, one query if any at all."""
-    rows = {(ROWS[what]._meta.label_lower, key or _THE_QUEUE): (what, key) for what, key in paused}
+    rows = {(ROWS[what]._meta.label_lower, key or THE_QUEUE): (what, key) for what, key in paused}
     if not rows:
         return {}
     these = Q.create([Q(target_model=table, target_pk=pk) for table, pk in rows], connector=Q.OR)

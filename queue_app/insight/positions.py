@@ -11,12 +11,14 @@ from itertools import groupby
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q
 
 from queue_app.caching import without_waiting
 from queue_app.insight import counts
 from queue_app.models import Job, State, Status, User
 from queue_app.models.job import JobQuerySet
 from queue_app.statements import Statement
+from queue_app.work import reorder
 
 EXACT_UP_TO = 10_000  # beyond, jobs that started or came within the last moments may not be counted yet
 STEP = 500  # positions between two milestones
@@ -24,7 +26,7 @@ KEPT = 1.0  # seconds for which a lane's milestones are used at least
 FIRST = 100  # jobs of a list
 # the columns of a job in short
 IN_SHORT = (
-    *("state", "kind", "model", "prompt", "priority", "progress", "preview"),
+    *("state", "kind", "model", "prompt", "priority", "base_priority", "progress", "preview"),
     *("owner__username", "batch", "queued_at", "started_at"),
 )
 
@@ -147,6 +149,37 @@ def neighbours(job: Job, *, most: int = 2) -> list[Neighbour]:
         *(Neighbour(one, -place) for place, one in reversed(list(enumerate(sides[-1][:most], 1)))),
         *(Neighbour(one, place) for place, one in enumerate(sides[1][:most], 1)),
     ]
+
+
+@dataclass(frozen=True)
+class OwnPlace:
+    """The place of a queued job among its owner's of the same model and priority, and the ids right ``before`` and ``after``."""
+
+    place: int
+    of: int
+    before: int | None
+    after: int | None
+
+
+def among_own(job: Job) -> OwnPlace | None:
+    """Return the place of a job among those that it may change places with; ``None`` if it is not queued, or on hold."""
+    if job.state != State.QUEUED or job.held_for:
+        return None
+    lane = reorder.own_lane(job)
+    ahead = lane.filter(Q(order_key__lt=job.order_key) | Q(order_key=job.order_key, pk__lt=job.pk))
+    behind = lane.filter(Q(order_key__gt=job.order_key) | Q(order_key=job.order_key, pk__gt=job.pk))
+    before = ahead.order_by("-order_key", "-pk").values_list("pk", flat=True).first()
+    after = behind.order_by("order_key", "pk").values_list("pk", flat=True).first()
+    return OwnPlace(ahead.count() + 1, lane.count(), before, after)
+
+
+def behind_own(jobs: Iterable[Job]) -> set[int]:
+    """Return those of these jobs that another one of their owner's in the same lane goes before: one query."""
+    ids = [job.pk for job in jobs if job.state == State.QUEUED and not job.held_for]
+    same = {name: OuterRef(name) for name in ("owner", "model", "priority")}
+    ahead = Q(order_key__lt=OuterRef("order_key")) | Q(order_key=OuterRef("order_key"), pk__lt=OuterRef("pk"))
+    found = Job.objects.filter(ahead, **same, state=State.QUEUED, held_for="")
+    return set(Job.objects.filter(Exists(found), pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
 def in_progress(viewer: User, first: int = FIRST) -> list[Job]:

@@ -9,7 +9,9 @@ _FINAL = "Permanently rejected. A plain retry will be rejected again."
 _NONE = "See the job's error message."
 _CHANGE = "The provider rejected this input. Change the prompt or settings and generate again."
 _LATE = "Its deadline passed before it was sent. Submit it again with a later deadline or none."
-_NO_RETRY = {_EDIT, _FINAL, _CHANGE, _LATE}  # remedies that are no retry
+_UNKNOWN = "The provider never confirmed it. Retry it, or ask staff to check with the provider."
+_SHORTER = "The text was cut off at the model's limit. Ask for a shorter one and generate again."
+_NO_RETRY = {_EDIT, _FINAL, _CHANGE, _LATE, _SHORTER}  # remedies that are no retry
 
 _REMEDIES = {
     "rejected": _EDIT,
@@ -22,17 +24,37 @@ _REMEDIES = {
     "timeout": "It timed out. Retry it or choose a shorter duration.",
     "deadline_passed": _LATE,
     "not_delivered": "The provider finished, but the file could not be saved. Retry it, or ask staff to recover it.",
-    "unknown": "The provider never confirmed it. Retry it, or ask staff to check with the provider.",
+    "unknown": _UNKNOWN,
     "poison": "It crashed several workers. Tell staff before you retry it.",
     "forced": "Staff stopped this job. Check with them before you retry it.",
+    "settled_by_hand": "Staff resolved this job by hand. Check with them before you retry it.",
+    "cancelled": "It was cancelled. Retry it if you still want it.",
+    "invalid_parameter": _CHANGE,
+    "too_large": _CHANGE,
+    "cut_off": _SHORTER,
+    "refusal": _EDIT,
     # our own codes for errors that may pass: the provider had no objection to the job
     **dict.fromkeys(("failed", "lost", "canceled", "provider_failed", "not_accepted", "not_begun", "no_answer"), _AGAIN),
 }
 _OF_KIND: dict[str, str] = {
     **dict.fromkeys(map(str, FINAL), _FINAL),
     **dict.fromkeys(map(str, (ErrorKind.AUTH, ErrorKind.QUOTA)), _STAFF),
-    **dict.fromkeys(map(str, (ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED)), _AGAIN),
+    **dict.fromkeys(map(str, (ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.CANCELED)), _AGAIN),
+    str(ErrorKind.AMBIGUOUS): _UNKNOWN,
 }
+# codes of ours that say less than the kind of their error
+_OTHERS = dict.fromkeys(
+    (
+        *("not_sent", "unreadable", "not_readable", "not_saved", "not_ready", "not_done", "too_slow"),
+        *("no_file", "no_output", "no_result", "no_asset", "no_variant", "no_list", "no_address"),
+    ),
+    _AGAIN,
+)
+
+
+def is_about_the_job(code: str) -> bool:
+    """Whether an error may depend on what the job asks for; not if it is an outage, a time limit or a decision of staff."""
+    return of(code) in {_EDIT, _CHANGE, _FINAL, _NONE}
 
 
 def needs_another_prompt(code: str) -> bool:
@@ -42,7 +64,7 @@ def needs_another_prompt(code: str) -> bool:
 
 def of(code: str, kind: str = "") -> str:
     """Return one or two sentences; ``kind`` is the `ErrorKind` of the last attempt, if known."""
-    return _REMEDIES.get(code) or _OF_KIND.get(kind) or _OF_KIND.get(code, _NONE)
+    return _REMEDIES.get(code) or _OF_KIND.get(kind) or _OF_KIND.get(code) or _OTHERS.get(code, _NONE)
 
 
 def is_retried(code: str, kind: str = "") -> bool:

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate, Forecast
-from queue_app.insight import counts
+from queue_app.insight import counts, peaks
 from queue_app.insight.counts import Oldest
+from queue_app.insight.peaks import PeakHours
 from queue_app.models import GenerationModel, Kind, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.providers import registry
 from queue_app.rules import limits
@@ -94,6 +95,11 @@ class Snapshot:
     @property
     def is_peak(self) -> bool:
         return self.queue.effective != self.queue.maximum
+
+    @cached_property
+    def peak(self) -> PeakHours | None:
+        """Peak hours that apply now or begin soon."""
+        return peaks.now_or_soon(self.capacity.policy, at=self.at)
 
     @property
     def free_slots(self) -> int:

@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
-from queue_app.insight import positions
-from queue_app.models import HeldFor, Job, QueueSettings, State
+from queue_app.insight import peaks, positions
+from queue_app.models import HeldFor, Job, ModelRoute, QueueSettings, State
 from queue_app.rules import limits
-from queue_app.rules.limits import Blocker
+from queue_app.rules.limits import Blocker, Closed
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
-from queue_app.work import routes
-from queue_app.work.capacity import Capacity, keys_of
+from queue_app.work import budgets, routes, ticket_budgets
+from queue_app.work.capacity import COOLING, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, Capacity, keys_of
+from queue_app.work.ticket_budgets import BudgetStanding
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -30,6 +31,7 @@ class Outlook:
     jobs: list[Job]
     positions: dict[int, int]
     capacity: Capacity | None
+    budgets: list[BudgetStanding] = field(default_factory=list)
 
     def position(self, job: Job) -> int | None:
         """Return the job's position in its model's queue, from 1 without gaps (I18); ``None`` if it is not queued."""
@@ -40,14 +42,33 @@ class Outlook:
         place = self.position(job)
         if place is None or self.capacity is None:
             return []
-        found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
-        if job.held_for:
+        found = self.capacity.blockers(
+            self.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
+        )
+        found = [self._with_peak(one) if one.names == limits.QUEUE and one.max else one for one in found]
+        own = self.budgets if job.started_at is None else ()
+        found = [*filter(None, (one.blocker(job) for one in own if one.applies_to(job))), *found]
+        if job.held_for and not (found and found[0].limit == job.held_for):  # a budget is named with its numbers
             found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
             found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
-            found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
+            found.append(Blocker("jobs_ahead", job.model_id, place - 1, self._slots(job)))
         return found
+
+    def route(self, job: Job) -> ModelRoute | None:
+        """Return the route that a queued job waits for: one that can express it, if possible an open one."""
+        if self.capacity is None:
+            return None
+        if not _is_choosy(job, self.capacity):
+            return self.capacity.way(job.model_id)
+        return self.capacity.way(job.model_id, can=lambda route: _can(route, job))
+
+    def _with_peak(self, full: Blocker) -> Blocker:
+        """Add to the full limit of the whole queue how it changes soon by peak hours."""
+        assert self.capacity is not None
+        soon = peaks.now_or_soon(self.capacity.policy, at=self.at)
+        return replace(full, reason=soon.words) if soon else full
 
     def pause(self, job: Job) -> Blocker | None:
         """Return the pause that puts a queued job on hold, the widest one; ``None`` if there is none."""
@@ -57,9 +78,16 @@ class Outlook:
         if job.not_before == job.client_not_before:
             return "requested start time"
         assert self.capacity is not None
-        if routes.refusal(self.capacity.open_routes(job.model_id), job.parameters, characters=len(job.prompt)):
+        free = self.capacity.open_routes(job.model_id)
+        if free and not any(_can(route, job) for route in free):
             return "no free provider supports its parameters"
         return "the wait before the next attempt"
+
+    def _slots(self, job: Job) -> int:
+        """Return how many jobs of this lane may run at the same time, under the limits that they share."""
+        assert self.capacity is not None
+        lane = keys_of(self.route(job), model=job.model_id, kind=job.kind_id, batch=None, owner=job.owner_id)
+        return min((cap for key in lane if (cap := self.capacity.room.caps.get(key)) is not None), default=0)
 
     def sentence(self, job: Job) -> str:
         """Return why the job waits, in one line with numbers; empty for a job that is not queued."""
@@ -100,11 +128,16 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share:
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
-    capacity = None
+    capacity, own = None, []
     if queued:
         capacity = _shared_capacity(at) if share else _fresh_capacity(at)
-        capacity.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
-    return Outlook(at=at, jobs=listed, positions=positions.of_jobs((job.pk for job in queued), far=far), capacity=capacity)
+        batches, owners = {job.batch_id for job in queued}, {job.owner_id for job in queued}
+        capacity.learn(batches, owners)
+        capacity.learn_codecs({job.model_id for job in queued if _is_choosy(job, capacity)})
+        if capacity.has_ticket_budgets:
+            own = ticket_budgets.of(users=owners, batches=batches, keys={job.submitted_with_id for job in queued}, at=at)
+    places = positions.of_jobs((job.pk for job in queued), far=far)
+    return Outlook(at=at, jobs=listed, positions=places, capacity=capacity, budgets=own)
 
 
 def waiting_on(job: Job, at: datetime) -> list[Blocker]:
@@ -130,7 +163,17 @@ def forget() -> None:
 
 
 def _fresh_capacity(at: datetime) -> Capacity:
-    return Capacity.load(at=at, policy=QueueSettings.objects.current())
+    """Read the limits, and close accounts whose budget is spent: the next claim that needs one pauses it."""
+    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
+    if capacity.budgets:
+        accounts = {route.account_id: route.account for ways in capacity.routes.values() for route in ways}
+        for key, budget in capacity.budgets.items():
+            account, shut = accounts.get(key), capacity.room.closed.get(("account", key))
+            if account is None or account.is_preview or (shut and shut.reason.startswith(budgets.BEGINNING)):
+                continue
+            if words := budgets.spent_words(key, budget, at=at):
+                capacity.room.closed["account", key] = Closed(budgets.day_of(at)[1], words, also=shut)
+    return capacity
 
 
 def _shared_capacity(at: datetime) -> Capacity:
@@ -144,11 +187,13 @@ def _shared_capacity(at: datetime) -> Capacity:
     return replace(capacity, at=at, room=own, _known=set())
 
 
-def _slots(capacity: Capacity, job: Job) -> int:
-    """Return how many jobs of this lane may run at the same time, under the limits that they share."""
-    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
-    lane = keys_of(route, model=job.model_id, kind=job.kind_id, batch=None, owner=job.owner_id)
-    return min((cap for key in lane if (cap := capacity.room.caps.get(key)) is not None), default=0)
+def _is_choosy(job: Job, capacity: Capacity) -> bool:
+    """Whether it matters what each route can express: there are several, or no open one can express the job."""
+    return len(capacity.routes.get(job.model_id, ())) > 1 or job.not_before != job.client_not_before
+
+
+def _can(route: ModelRoute, job: Job) -> bool:
+    return routes.refusal([route], job.parameters, characters=len(job.prompt)) is None
 
 
 def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
@@ -168,13 +213,20 @@ _NAMES = {
 
 
 # reasons of `Room` that staff did not write
-_SHUT = {"paused": "is paused", "cooling down": "is cooling down", "not available": "has no provider right now"}
+_SHUT = {
+    UNTOLD: "is paused",
+    COOLING: "is cooling down",
+    NOT_AVAILABLE: "has no provider right now",
+    NOT_EXPRESSED: "has no provider that supports these parameters",
+}
 
 
 def words(blocker: Blocker) -> str:
     """Return a blocker as a sentence without its full stop: “sora-2 is full (1 of 1 running)”."""
     if blocker.limit == "not_before":
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
+    if blocker.limit == "budget":
+        return _words_of_budget(blocker)
     if blocker.limit == "held":
         return f"On hold for {blocker.reason}"
     name = _NAMES[blocker.limit].format(blocker.key)
@@ -182,7 +234,19 @@ def words(blocker: Blocker) -> str:
     if blocker.limit == limits.LONG[0]:
         return f"{name} are all busy ({blocker.used} of {blocker.max})" if blocker.max else f"{name} are not running"
     if blocker.max:
-        return f"{name} is full ({blocker.used} of {blocker.max} running)"
+        more = f". {one_line(blocker.reason)}" if blocker.reason else ""
+        return f"{name} is full ({blocker.used} of {blocker.max} running){more}"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
     reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"
+
+
+def _words_of_budget(blocker: Blocker) -> str:
+    whose = {"user": "The owner's budget", "campaign": "The campaign's budget", "key": "The API key's budget"}[blocker.key]
+    until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
+    if blocker.reason == ticket_budgets.TOO_BIG:
+        return f"{whose} is {counted(blocker.max, 'ticket')}, and this job costs more"
+    left = blocker.max - blocker.used
+    if left > 0:
+        return f"{whose} has {left:,} of {counted(blocker.max, 'ticket')} left{until}, too few for this job"
+    return f"{whose} is used up{until} ({blocker.used:,} of {counted(blocker.max, 'ticket')})"

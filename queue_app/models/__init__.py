@@ -4,11 +4,13 @@ from queue_app.models.account import ApiKey, CallRate, IdempotencyRecord, User
 from queue_app.models.alert import Alert, AlertRule
 from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
+from queue_app.models.budget import TicketBudget
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.forecast import PastForecast
 from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
+from queue_app.models.schedule import Schedule, ScheduleRun
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.models.turn import Round, Turn
@@ -51,8 +53,11 @@ __all__ = [
     "Reservation",
     "ReviewItem",
     "Round",
+    "Schedule",
+    "ScheduleRun",
     "State",
     "Status",
+    "TicketBudget",
     "Turn",
     "Upload",
     "User",

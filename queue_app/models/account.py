@@ -25,7 +25,8 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(1_000)],
-        help_text="How many of this user's jobs run at the same time, 1 to 1,000. Leave empty for the queue default.",
+        help_text="How many of this user's jobs run at the same time, 1 to 1,000. Empty: the limit per user of the queue "
+        "settings. Example: 5.",
     )
     share_weight = models.DecimalField(
         "share",
@@ -33,7 +34,7 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
         decimal_places=2,
         default=1,
         validators=[MinValueValidator(Decimal("0.1")), MaxValueValidator(10)],
-        help_text="Turns in each round of a queue, 0.1 to 10. The default is 1; with 2, twice as many of its jobs start.",
+        help_text="Turns in each round of a queue, 0.1 to 10. Default: 1. Example: with 2, twice as many of its jobs start.",
     )
     notice_settings = models.JSONField(
         default=dict, blank=True, editable=False, help_text="Switched notices: event → way → whether. Others have their default."

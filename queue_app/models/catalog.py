@@ -13,6 +13,8 @@ from queue_app.rules import codec_checks, pricing
 from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
+REASON_HELP = "A pause needs one, up to 200 characters. Everyone whose jobs wait sees it. Default: empty. Example: quality check."
+UNTIL_HELP = "Date and time at which the pause ends. Default: empty, until someone resumes. Example: tomorrow, 08:00."
 
 
 class Medium(models.TextChoices):
@@ -24,7 +26,11 @@ class Medium(models.TextChoices):
 
 class Backoff(models.TextChoices):
     EXPONENTIAL = "exponential", "exponential, full jitter"
-    FIXED = "fixed", "fixed, every 5 minutes"
+    FIXED = "fixed", "fixed: the base every time"
+
+
+_SECONDS: Any = {"validators": [MinValueValidator(1), MaxValueValidator(86_400)]}
+_ATTEMPTS: Any = {"validators": [MinValueValidator(1), MaxValueValidator(20)]}
 
 
 def check_codec(value: Any) -> None:
@@ -57,28 +63,62 @@ class Kind(models.Model):
     )
     restricted = models.BooleanField(
         default=False,
-        help_text="Only users with the permission “Can submit jobs of restricted types” can submit these jobs.",
+        help_text="Only users with the permission “Can submit jobs of restricted types” can submit these jobs. Default: off.",
     )
-    default_priority = models.SmallIntegerField(default=0)
+    default_priority = models.SmallIntegerField(
+        default=0,
+        help_text="Of jobs that ask for none: larger numbers start first. Default: 0, normal. Example: 10 is high, -10 low.",
+    )
     max_concurrent = models.PositiveSmallIntegerField(
-        "concurrent jobs", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Leave empty for no limit."
+        "concurrent jobs",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many jobs of this type run at the same time, 1 or more. Default: empty, no limit. Example: 2.",
     )
-    timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
-    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
-    backoff = models.CharField(max_length=20, choices=Backoff.choices, default=Backoff.EXPONENTIAL)
+    timeout_seconds = models.PositiveIntegerField(
+        "timeout",
+        default=600,
+        validators=[MinValueValidator(60)],
+        help_text="Seconds that a job may run, at least 60; then its provider is asked to cancel it. Default: 600. "
+        "Example: 1200 is 20 minutes. Models can have a timeout of their own.",
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        "attempts",
+        default=4,
+        **_ATTEMPTS,
+        help_text="How often a job is sent before it fails, 1 to 20, the first attempt included. Default: 4, so 3 retries.",
+    )
+    backoff = models.CharField(
+        max_length=20,
+        choices=Backoff.choices,
+        default=Backoff.EXPONENTIAL,
+        help_text="Seconds before the next attempt. Exponential: at random, up to the base × 2, × 4, × 8 … Default: exponential.",
+    )
+    retry_base_seconds = models.PositiveIntegerField(
+        "base wait",
+        default=5,
+        **_SECONDS,
+        help_text="Seconds, 1 to 86,400. Default: 5. Example: 300 with fixed waits is every 5 minutes.",
+    )
+    retry_cap_seconds = models.PositiveIntegerField(
+        "longest wait", default=600, **_SECONDS, help_text="Seconds, 1 to 86,400; no wait is longer. Default: 600, 10 minutes."
+    )
     files_kept_days = models.PositiveIntegerField(
         "keep files for days",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(36_500)],
-        help_text="Older files are deleted. Their jobs, history and charges stay. Leave empty to keep all files.",
+        help_text="Days, 1 or more. Older files are deleted; their jobs, history and charges stay. Default: empty, all are kept. "
+        "Example: 90.",
     )
     payloads_kept_days = models.PositiveIntegerField(
         "keep provider answers for days",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(36_500)],
-        help_text="What providers said about a task, counted from its end. Leave empty to keep it.",
+        help_text="Days, 1 or more, from the end of a task; then what its provider said is deleted. Default: empty, all is kept. "
+        "Example: 30.",
     )
 
     class Meta:
@@ -117,7 +157,7 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Shared by all its models. Leave empty for no limit.",
+        help_text="How many jobs of all its models run at the same time, 1 or more. Default: empty, no limit. Example: 4.",
     )
     daily_budget_usd = models.DecimalField(
         "daily budget in USD",
@@ -126,8 +166,8 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.01"))],
-        help_text="When finished and running jobs have cost this much, the account pauses until midnight (queue time zone). "
-        "Running jobs continue, so the last one can exceed it. Leave empty for no budget.",
+        help_text="US dollars. When finished and running jobs have cost this much, the account pauses until midnight (queue time "
+        "zone). Running jobs continue, so the last one can exceed it. Default: empty, no budget. Example: 250.00.",
     )
     can_look_up = models.BooleanField(
         "can look up tasks",
@@ -140,9 +180,9 @@ class ProviderAccount(models.Model):
         help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs "
         "no other task of ours in the list. All other checks stay.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
-    paused_until = models.DateTimeField(null=True, blank=True)
+    paused = models.BooleanField(default=False, help_text="No job starts here. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     cooldown_until = models.DateTimeField(null=True, blank=True, editable=False)
     lowered_by = models.PositiveSmallIntegerField(
         default=0,
@@ -189,9 +229,43 @@ class GenerationModel(models.Model):
         help_text="Rates that differ from the price per unit: "
         '{"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.',
     )
-    typical_seconds = models.PositiveIntegerField(default=60, help_text="Used for estimates until enough jobs have run.")
+    typical_seconds = models.PositiveIntegerField(
+        default=60, help_text="Run time in seconds, for estimates until enough jobs have run. Default: 60. Example: 150."
+    )
     timeout_seconds = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(60)], help_text="Leave empty to use the job type's timeout."
+        "timeout",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(60)],
+        help_text="Seconds that a job may run, at least 60. Empty: the job type's. Example: 1800 for a slow model.",
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        "attempts",
+        null=True,
+        blank=True,
+        **_ATTEMPTS,
+        help_text="How often a job is sent before it fails, 1 to 20. Empty: the job type's. Example: 1 for no retry.",
+    )
+    backoff = models.CharField(
+        max_length=20,
+        choices=Backoff.choices,
+        blank=True,
+        default="",
+        help_text="Seconds before the next attempt. Empty: the job type's. Example: fixed, with a base of 300 seconds.",
+    )
+    retry_base_seconds = models.PositiveIntegerField(
+        "base wait",
+        null=True,
+        blank=True,
+        **_SECONDS,
+        help_text="Seconds, 1 to 86,400. Empty: the job type's. Example: 30 for a provider that is often busy.",
+    )
+    retry_cap_seconds = models.PositiveIntegerField(
+        "longest wait",
+        null=True,
+        blank=True,
+        **_SECONDS,
+        help_text="Seconds, 1 to 86,400; no wait is longer. Empty: the job type's. Example: 3600 for an hour.",
     )
     parameters = models.JSONField(
         default=dict,
@@ -217,11 +291,13 @@ class ModelConcurrencyLimit(models.Model):
 
     model = models.OneToOneField(GenerationModel, on_delete=models.CASCADE, primary_key=True, related_name="limit")
     max_concurrent = models.PositiveSmallIntegerField(
-        "concurrent jobs", validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)]
+        "concurrent jobs",
+        validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)],
+        help_text="How many jobs of this model run at the same time, 1 to 50. Example: 4. To stop a model, pause it.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
-    paused_until = models.DateTimeField(null=True, blank=True)
+    paused = models.BooleanField(default=False, help_text="No job starts here. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
 
     class Meta:
         verbose_name = "limit"

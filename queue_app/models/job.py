@@ -12,9 +12,10 @@ from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import MD5, Coalesce
 
-from queue_app.models.account import User
-from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
+from queue_app.models.account import ApiKey, User
+from queue_app.models.catalog import REASON_HELP, UNTIL_HELP, GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
+from queue_app.rules.backoff import Retries
 from queue_app.rules.words import one_line
 from queue_app.statements import Statement
 
@@ -66,6 +67,7 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
+_COSTS = ~Q(state__in=(State.FAILED, State.CANCELLED))  # jobs whose tickets are reserved or charged
 _UNDECIDED = Q(closed_at=None, decide_by__isnull=False, job__state=State.UNKNOWN)  # review items; `ReviewItem.is_undecided`
 # PostgreSQL's full-text search without stemming
 WORDS = SearchVector("prompt", config="simple")
@@ -135,10 +137,11 @@ class Batch(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(50)],
-        help_text="Leave empty for no limit.",
+        help_text="How many of its jobs run at the same time, 1 to 50. Default: empty, no limit. Example: 5.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
+    paused = models.BooleanField(default=False, help_text="None of its jobs starts. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     origin = models.CharField(
         max_length=20, default="batch", help_text="What it is part of. Names the webhook of its end, such as batch.completed."
     )
@@ -159,6 +162,7 @@ class Batch(models.Model):
                 fields=["id"], name="batch_open", condition=Q(ended_at=None)
             ),  # for the dispatcher, which looks for finished batches
             models.Index(fields=["id"], name="batch_notify_resumed", condition=Q(notify_resumed=True)),
+            models.Index(fields=["paused_until"], name="batch_pause_ends", condition=Q(paused_until__isnull=False)),
             GinIndex(NAME, name="batch_name_words"),  # a search of jobs takes the names of batches for theirs
         ]
 
@@ -272,6 +276,15 @@ class Job(models.Model):
         max_length=URL_MOST, blank=True, default="", db_default="", help_text="Called once the job is finished."
     )
     notify = models.BooleanField(default=False, db_default=False, help_text="Its owner gets a notice once it is finished.")
+    submitted_with = models.ForeignKey(
+        ApiKey,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="The API key that submitted it, or retried it last.",
+    )
 
     # position in the queue
     priority = models.SmallIntegerField(default=0, help_text="The effective one: what was asked for, raised by waiting.")
@@ -392,6 +405,28 @@ class Job(models.Model):
             models.Index(
                 fields=["model", "-ended_at"], name="job_durations", condition=Q(state="completed", ran_seconds__isnull=False)
             ),
+            # ticket budgets: what the started jobs of a user or an API key cost, and which jobs have not started
+            models.Index(
+                fields=["owner", "started_at", "held", "id"],
+                include=["tickets", "not_before"],
+                name="job_budget_of_user",
+                condition=_COSTS,
+            ),
+            models.Index(
+                fields=["submitted_with", "started_at", "held", "id"],
+                include=["tickets", "not_before", "state"],
+                name="job_budget_of_key",
+                condition=Q(submitted_with__isnull=False),  # also for keys that are deleted
+            ),
+            # jobs on hold for a budget, in the order of their release
+            models.Index(
+                F("owner"),
+                F("priority") * -1,
+                F("order_key"),
+                F("id"),
+                name="job_held_for_budget",
+                condition=Q(held_for="budget"),
+            ),
             # an account's waiting jobs in their order, for its next turn
             models.Index(
                 fields=["owner", "model", "priority", "order_key", "id"],
@@ -451,6 +486,23 @@ class Job(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """Earliest time of the next attempt while it waits for one; ``None`` otherwise."""
+        waits = self.state == State.QUEUED and self.attempt_number > 0 and self.not_before != self.client_not_before
+        return self.not_before if waits else None
+
+    @property
+    def retries(self) -> Retries:
+        """How often and when it is sent again: each part is its model's own, else its job type's."""
+        model, kind = self.model, self.kind
+        return Retries(
+            model.max_attempts or kind.max_attempts,
+            model.backoff or kind.backoff,
+            model.retry_base_seconds or kind.retry_base_seconds,
+            model.retry_cap_seconds or kind.retry_cap_seconds,
+        )
 
 
 class Outcome(models.TextChoices):

@@ -1,10 +1,14 @@
 """Settings of the whole queue: a single row, whose lock is the claim lock."""
 
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
 from django.db.models import Q
 
+from queue_app.models.catalog import REASON_HELP, UNTIL_HELP
 from queue_app.rules import peak
 
 
@@ -13,6 +17,11 @@ def check_hours(value: str) -> None:
         peak.spans(value)
     except ValueError as problem:
         raise ValidationError(str(problem)) from None
+
+
+def check_zone(value: str) -> None:
+    if value not in available_timezones():
+        raise ValidationError(f"“{value}” is not a time zone. Use a name like Europe/Madrid or UTC.")
 
 
 class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
@@ -36,30 +45,52 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
 
 class QueueSettings(models.Model):
     max_concurrent = models.PositiveSmallIntegerField(
-        "concurrent jobs, whole queue", default=10, validators=[MinValueValidator(1), MaxValueValidator(1_000)]
+        "concurrent jobs, whole queue",
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000)],
+        help_text="How many jobs run at the same time, 1 to 1,000. Default: 10. Example: 40 for a team of ten.",
     )
     peak_hours = models.CharField(
         max_length=200,
         default="06:00-09:00, 20:00-23:00",
         blank=True,
         validators=[check_hours],
-        help_text="Times of day (queue time zone) when the queue limit is multiplied by the peak factor.",
+        help_text="Hours of the day when the limit of the whole queue is multiplied by the peak factor. Default: 06:00-09:00, "
+        "20:00-23:00. Example: 22:00-02:00 passes midnight. Leave empty for none.",
     )
-    peak_factor = models.DecimalField(max_digits=4, decimal_places=2, default=1.5, validators=[MinValueValidator(1)])
+    peak_time_zone = models.CharField(
+        "time zone",
+        max_length=64,
+        default="",
+        blank=True,
+        validators=[check_zone],
+        help_text="Time zone whose clocks the peak hours follow, summer time included. Example: Europe/Madrid. Empty: the site's "
+        "(QUEUE_TIME_ZONE).",
+    )
+    peak_factor = models.DecimalField(
+        max_digits=4,
+        decimal_places=2,
+        default=1.5,
+        validators=[MinValueValidator(1)],
+        help_text="Times the limit, 1 to 99.99, rounded down. Default: 1.5. Example: a limit of 10 is 15 in peak hours.",
+    )
     user_max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs, per user",
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Leave empty for no limit.",
+        help_text="How many jobs of one user run at the same time, 1 or more. Default: empty, no limit. Example: 3. "
+        "Users can have a limit of their own.",
     )
     bulk_priority = models.SmallIntegerField(
-        default=0, help_text="Priority of campaigns over 20 videos, such as 0 (normal, the default) or -10 (low)."
+        default=0,
+        help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Default: 0, normal. "
+        "Example: -10 is low.",
     )
     fair_share = models.BooleanField(
         default=True,
-        help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Off: first come, "
-        "first served. A change also re-sorts the jobs that are waiting.",
+        help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Default: on. Off: "
+        "first come, first served. A change also re-sorts the jobs that are waiting.",
     )
     aging_minutes = models.PositiveSmallIntegerField(
         "raised after",
@@ -67,12 +98,18 @@ class QueueSettings(models.Model):
         blank=True,
         default=30,
         validators=[MinValueValidator(1), MaxValueValidator(10_080)],
-        help_text="Minutes after which a waiting job is raised by one level (10), such as 30. It never reaches high. Leave "
-        "empty to switch it off.",
+        help_text="Minutes after which a waiting job is raised by one level (10), 1 to 10,080. It never reaches high. "
+        "Default: 30. Example: 120. Leave empty to switch it off.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
-    paused_until = models.DateTimeField(null=True, blank=True)
+    matrix_breaker = models.BooleanField(
+        "circuit breaker of the matrix",
+        default=True,
+        help_text="Puts the rest of a value on hold when it explains why videos of a campaign fail: at least 4 failures with one "
+        "error, 80% of all with it. Off: they run. Default: on.",
+    )
+    paused = models.BooleanField(default=False, help_text="No job starts. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
 
     objects = QueueSettingsQuerySet.as_manager()
 
@@ -82,3 +119,8 @@ class QueueSettings(models.Model):
 
     def __str__(self) -> str:
         return "Queue settings"
+
+    @property
+    def peak_zone(self) -> ZoneInfo:
+        """The time zone whose clocks the peak hours follow."""
+        return ZoneInfo(self.peak_time_zone or settings.QUEUE_TIME_ZONE)

@@ -15,7 +15,8 @@ def make_token() -> str:
 
 class Upload(models.Model):
     """
-    An image that a user uploaded or had fetched, checked and re-encoded under a name that we generated.
+    An image that a user uploaded or had fetched, checked and re-encoded under a name that we generated; or one that was generated
+    for the user here.
 
     Jobs name it by its id. Providers load it by its ``token``, which is in no page and no answer of the API.
     """
@@ -23,7 +24,11 @@ class Upload(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     token = models.CharField(max_length=64, unique=True, default=make_token, editable=False)
-    name = models.CharField(max_length=200, unique=True, help_text="Path in the storage.")
+    name = models.CharField(
+        max_length=200,
+        db_index=True,
+        help_text="Path in the storage. An image that was generated here is a file of its job, too.",
+    )
     content_type = models.CharField(max_length=60)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)

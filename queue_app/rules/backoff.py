@@ -1,16 +1,31 @@
 """Waits before the next try, in seconds. The caller passes the random generator, so that the rules can be tested."""
 
 from random import Random
+from typing import NamedTuple
 
 BASE, CAP = 5.0, 600.0
-FIXED = 300.0
 
 
-def retry_delay(strategy: str, tries: int, *, chance: Random) -> float:
-    """Return the wait after ``tries`` failed tries (from 1): 5 min if ``fixed``, else full jitter to 5 s × 2ⁿ, at most 10 min."""
-    if strategy == "fixed":
-        return FIXED
-    return chance.uniform(0, min(CAP, BASE * 2**tries))
+class Retries(NamedTuple):
+    """
+    How often a job is sent, the first attempt included, and how long it waits before each next one: ``backoff`` is “fixed” or
+    “exponential”, ``base`` and ``cap`` (the longest wait) are seconds.
+    """
+
+    attempts: int
+    backoff: str
+    base: float = BASE
+    cap: float = CAP
+
+    def wait_after(self, tries: int, *, chance: Random) -> float:
+        """Return the wait after ``tries`` failed tries (from 1): the base if fixed, else full jitter up to the base × 2ⁿ."""
+        if self.backoff == "fixed":
+            return min(self.cap, self.base)
+        return chance.uniform(0, self.longest_after(tries))
+
+    def longest_after(self, tries: int) -> float:
+        """Return the longest wait after ``tries`` failed tries."""
+        return min(self.cap, self.base if self.backoff == "fixed" else self.base * 2**tries)
 
 
 def patient(waited: float, *, chance: Random) -> float:

@@ -18,7 +18,9 @@ def next_turn(kept: float, *, reached: int, last: int | None, weight: float) -> 
     :param kept: the turn after the last one that it took. :param reached: the round that the lane has reached.
     :param last: the round of its last waiting job. Turns after that were taken by jobs that were cancelled: it has them back.
     """
-    return max(reached, min(kept, (reached if last is None else max(reached, last)) + 1 / weight))
+    # a round is a turn rounded down: where in the round the last one was is not known, so only whole rounds are given back
+    most = 1 if weight >= 1 else 1 + 1 / weight
+    return max(reached, min(kept, (reached if last is None else max(reached, last)) + most))
 
 
 def rounds(first: float, count: int, *, weight: float) -> list[int]:

@@ -6,7 +6,7 @@ A limit's key is a pair: ("queue", ""), ("kind", "video"), ("account", "openai_v
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ STEP_BACK_AT_MOST, ALL_BACK = timedelta(minutes=5), timedelta(minutes=10)
 class Blocker:
     """
     A limit that a job waits for. ``max`` is 0 while it is paused or cooling down; ``until`` is the end of that, if known. Only a
-    pause puts the job on hold.
+    pause puts the job on hold. ``of`` is the number of the row that has it, where the key does not say.
     """
 
     limit: str
@@ -32,6 +32,7 @@ class Blocker:
     until: datetime | None = None
     reason: str = ""
     is_pause: bool = False
+    of: int | None = None
 
     @property
     def names(self) -> Key:
@@ -40,11 +41,12 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Closed:
-    """A pause or a cooldown, or that no worker is there."""
+    """A pause or a cooldown, or that no worker is there. ``also`` closes it as well: the cooldown beside a pause."""
 
     until: datetime | None = None
     reason: str = ""
     is_pause: bool = False
+    also: "Closed | None" = None
 
 
 @dataclass
@@ -55,20 +57,24 @@ class Room:
     used: Counter[Key] = field(default_factory=Counter)
     closed: dict[Key, Closed] = field(default_factory=dict)
 
-    def blocker(self, key: Key) -> Blocker | None:
-        """Return the reason why no further job fits under this limit, or ``None``."""
-        used, cap, shut = self.used[key], self.caps.get(key), self.closed.get(key)
-        if shut is not None:
-            return Blocker(key[0], key[1], used, 0, shut.until, shut.reason, shut.is_pause)
-        if cap is not None and used >= cap:
-            return Blocker(key[0], key[1], used, cap)
-        return None
-
     def blockers(self, keys: Iterable[Key]) -> list[Blocker]:
-        return [found for key in keys if (found := self.blocker(key))]
+        """Return the reasons why no further job fits under these limits: one can be paused, cooling down and full."""
+        return [found for key in keys for found in self._blockers(key)]
 
     def is_open(self, *keys: Key) -> bool:
-        return all(self.blocker(key) is None for key in keys)
+        return not any(key in self.closed or self._is_full(key) for key in keys)
+
+    def _blockers(self, key: Key) -> Iterator[Blocker]:
+        used, shut = self.used[key], self.closed.get(key)
+        while shut is not None:
+            yield Blocker(key[0], key[1], used, 0, shut.until, shut.reason, shut.is_pause)
+            shut = shut.also
+        if self._is_full(key) and (cap := self.caps[key]):
+            yield Blocker(key[0], key[1], used, cap)
+
+    def _is_full(self, key: Key) -> bool:
+        cap = self.caps.get(key)
+        return cap is not None and self.used[key] >= cap
 
     def free(self, key: Key, default: int) -> int:
         """Return the free slots under this limit, or ``default`` without a limit."""

@@ -16,6 +16,14 @@ def name(priority: int) -> str:
     return NAMES.get(priority, str(priority))
 
 
+def raised_words(levels: int, priority: int) -> str:
+    """Return how often waiting has raised a job, and to what: “raised twice by waiting, now normal”; empty if never."""
+    if not levels:
+        return ""
+    often = {1: "once", 2: "twice"}.get(levels, f"{levels} times")
+    return f"raised {often} by waiting, now {name(priority).lower()}"
+
+
 class Scored(NamedTuple):
     """The priority of a page, its points, and the reasons with theirs."""
 

@@ -23,8 +23,8 @@ from queue_app.models import State
 from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
 from queue_app.runtime.listener import Listener
-from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import aging, alerts, bulk, dispatch, recovery, retention
+from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages, hand_out_schedules
+from queue_app.work import aging, alerts, bulk, dispatch, policy, recovery, retention, schedules, ticket_budgets
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,10 @@ class Dispatcher:
         if self._review.is_due():
             _alone(alerts.review, at)
         due = dispatch.next_due(at=at)
-        claims = woken or sweeps or _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
+        has_come = _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
+        if sweeps or has_come:
+            _alone(ticket_budgets.look, at)
+        claims = woken or sweeps or has_come
         self._claims_at = due.claims_at  # kept for the next round: `next_due` leaves out the end of a pause once it has passed
         if not claims and not _has_come(due.hands_out_at, at):
             self._held_up = False
@@ -161,6 +164,7 @@ def stand_in() -> None:
     """Do one round in place of a frozen leader. Everything in it may run in several processes at the same time."""
     at = clock.now()
     _alone(recovery.sweep, at)
+    _alone(ticket_budgets.look, at)
     hand_out(lifecycle.waiting_for_a_worker(at=at, since=at - timedelta(seconds=settings.TIMES.sweep)))
     _round(at, claims=True)
 
@@ -174,13 +178,14 @@ def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
     handed_out, held_up = hand_out(lifecycle.lease_due(at)), False
     if claims:
         _alone(lifecycle.fail_overdue, at)
+        _alone(policy.end_batch_pauses, at)
         dispatch.wake_due(at=at)
         try:
             handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
         except dispatch.ClaimsLocked as error:
             held_up = True
             log.warning("dispatcher: a lock prevents claims, continuing with other work: %s", error)
-    handed_out += hand_out_bulk(bulk.lease_due(at=at))
+    handed_out += hand_out_bulk(bulk.lease_due(at=at)) + hand_out_schedules(schedules.lease_due(at=at))
     return handed_out + hand_out_messages(delivery.lease_due(at=at)), held_up
 
 

@@ -13,7 +13,7 @@ from queue_app.models.worker import LONG_QUEUE
 class Queue(StrEnum):
     """
     `default`: short tasks that submit, check and look up. `long`: create calls that take as long as the generation. `store`:
-    downloads and stills. `deliver`: messages, bulk actions.
+    downloads and stills. `deliver`: messages, bulk actions, schedules.
     """
 
     DEFAULT = "default"

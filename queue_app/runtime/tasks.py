@@ -26,7 +26,7 @@ from queue_app.runtime import courier, heartbeats
 from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, lookup, polling, retention, storing, submission, uploads
+from queue_app.work import dispatch, lookup, polling, retention, schedules, storing, submission, uploads
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,15 @@ def hand_out_bulk(ids: Iterable[int]) -> int:
     return count
 
 
+def hand_out_schedules(ids: Iterable[int]) -> int:
+    """Queue a task per schedule with a run that is due, and return their number. Call it outside any transaction."""
+    count = 0
+    for schedule_id in ids:
+        async_task("queue_app.runtime.tasks.schedule", schedule_id, cluster=Queue.DELIVER.cluster)
+        count += 1
+    return count
+
+
 def hand_out_tidying(*, at: datetime) -> None:
     """Queue a task that tidies the storage, in the queue with the longest time limit: listing files takes long."""
     async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
@@ -108,6 +117,12 @@ def bulk(action_id: int) -> None:
     """Work on a bulk action for up to 10 seconds; the dispatcher hands out the rest again."""
     heartbeats.name_task(f"bulk action {action_id}")
     bulk_actions.work(action_id, may_go_on=_for(BULK_SLICE_SECONDS))
+
+
+def schedule(schedule_id: int) -> None:
+    """Run what is due of a schedule."""
+    heartbeats.name_task(f"schedule {schedule_id}")
+    schedules.run_due(schedule_id, at=clock.now())
 
 
 def work(job_id: int, fence: int) -> None:

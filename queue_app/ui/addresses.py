@@ -1,12 +1,22 @@
-"""Addresses that a request carries: where to go next, and the filters of the list that the user came from."""
+"""
+Addresses that a request carries: where to go next, and the filters of the list that the user came from; and the pages of limits.
+"""
 
+from django.contrib.admin.utils import quote
 from django.core.exceptions import SuspiciousOperation
+from django.db.models import Model
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from queue_app.insight import pauses
+from queue_app.models import Kind, User, WorkerProcess
 from queue_app.rules import words
+from queue_app.rules.limits import Key
 
+# a limit → the rows on whose page it is changed
+_ROWS: dict[str, type[Model]] = {**pauses.ROWS, "kind": Kind, "user": User, "long": WorkerProcess}
+_CHANGED = ("queue", "kind", "account", "model", "user")  # limits that staff edit
 FILTERS_MOST = 2_000  # characters, encoded; a page that passes them on encodes them twice
 
 
@@ -43,3 +53,19 @@ def jobs(query: str = "") -> str:
     """Return the address of the job list with these filters, given as a query string."""
     kept = filters(query)
     return reverse("admin:queue_app_job_changelist") + (f"?{kept}" if kept else "")
+
+
+def of_limit(limit: Key, user: User, *, to_change: bool = False) -> str:
+    """
+    Return the address of a limit's page in the admin; empty for a user who may not see it.
+
+    :param to_change: only if the user may change the limit there.
+    """
+    what, key = limit
+    if what not in _ROWS or not user.is_staff or (to_change and what not in _CHANGED):
+        return ""
+    opts = _ROWS[what]._meta
+    if not user.has_perm(f"{opts.app_label}.{'change' if to_change else 'view'}_{opts.model_name}"):
+        return ""
+    page = f"admin:{opts.app_label}_{opts.model_name}"
+    return reverse(f"{page}_changelist") if what == "long" else reverse(f"{page}_change", args=[quote(key or pauses.THE_QUEUE)])

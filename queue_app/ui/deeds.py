@@ -41,6 +41,7 @@ _SAID: dict[str, tuple[str, str]] = {
     "retry jobs": ("retried", ""),
     "set job priority": ("set the priority of", "to {priority}"),
     "move jobs to front": ("moved", "to the front"),
+    "reorder job": ("moved", "among its owner's jobs"),
     "clear jobs": ("cleared", ""),
     "delete files": ("deleted the files of", ""),
     "refund jobs": ("refunded", ""),
@@ -54,6 +55,9 @@ _SAID: dict[str, tuple[str, str]] = {
     "fail unknown job": ("failed", ""),
     "turn off webhook endpoint": ("turned off webhook endpoint", ""),
     "generate version": ("generated a new version of", ""),
+    "release videos": ("released videos of", ""),
+    "drop videos": ("dropped videos of", ""),
+    "rewrite prompts": ("rewrote prompts of", ""),
 }
 _STEPS = {"run now": ("started", "immediately"), "undone": ("undid", ""), "stopped": ("stopped", "")}
 _BRIEFLY = {"run now": "started immediately", "undone": "undone", "stopped": "stopped"}  # the same, of one's own bulk action

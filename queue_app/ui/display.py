@@ -292,6 +292,10 @@ def held_by(blocker: Blocker, at: datetime) -> str:
         return ""
     if blocker.limit == "not_before":
         return f"starts at {until} or later"
+    if blocker.limit == "budget":
+        return f"{blocker.key} budget used up until {until}" if until else f"{blocker.key} budget: {blocker.reason}"
+    if blocker.limit == "held":
+        return f"waits for {blocker.reason}"
     # an account's key says enough in a row of a list
     name = blocker.key if blocker.limit == "account" else limit_name(blocker.limit, blocker.key)
     if blocker.max:

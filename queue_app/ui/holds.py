@@ -11,9 +11,10 @@ from queue_app.insight.waiting import Outlook, words
 from queue_app.models import Job
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker, Key
+from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.ui import display
-from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, UNTOLD, keys_of
+from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, keys_of
 
 # a limit → its name on a line of its own, and within a sentence; ``{0}`` is its key, ``{1}`` the word for the job's batch
 NAMES = {
@@ -24,8 +25,14 @@ NAMES = {
     "model": ("Model {0}", "{0}"),
     "user": ("Owner's limit", "the owner's limit"),
     "batch": ("{1} {2}", "the {1}"),
+    "held": ("On hold", "the hold"),
 }
-OPENS = {NOT_AVAILABLE: "a provider is available", NO_WORKER: "a worker runs"}  # what closed a limit → what opens it
+# what closed a limit → what opens it
+OPENS = {
+    NOT_AVAILABLE: "a provider is available",
+    NOT_EXPRESSED: "a provider supports its parameters",
+    NO_WORKER: "a worker runs",
+}
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,9 @@ def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]
     if looked.capacity is None or looked.position(job) is None:
         return []
     capacity = looked.capacity
-    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, [])), None)
-    keys = keys_of(route, model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
-    causes = {one.names: one for one in looked.waiting_on(job)}
+    keys = keys_of(looked.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+    causes = {one.names: one for one in sorted(looked.waiting_on(job), key=lambda one: one.is_pause)}
+    keys = [("held", job.held_for), *keys] if job.held_for else keys
     title = one_line(job.batch.name) or str(job.batch_id) if job.batch else ""
     shown = []
     for key in keys:
@@ -115,6 +122,7 @@ def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]
         if cause is not None or cap is not None:
             name, called = (form.format(key[1], group, title) for form in NAMES[key[0]])
             shown.append(_hold(key, (name[0].upper() + name[1:], called), cause, capacity.room.used[key], cap, at))
+    shown += [_budget(cause, at, group=group) for cause in causes.values() if cause.limit == "budget"]
     return sorted(shown, key=lambda one: (not one.is_pause, not one.is_cause))
 
 
@@ -128,9 +136,18 @@ def lead(job: Job, holds: Sequence[Hold], looked: Outlook, at: datetime, *, grou
     if hold is None:
         sentence = looked.sentence(job).replace(f"Batch {job.batch_id} ", f"The {group} ")
         return Lead(position.capitalize(), f"in the {job.model_id} queue. {sentence}", ends=True)
+    if hold.key[0] == "budget":
+        ends = f"It starts again at {hold.until}." if hold.until != "it is raised" else ""
+        then = f"This job keeps {position} and starts in its turn once there is room."
+        used = f"{hold.bar} used."
+        whose = hold.called[0].upper() + hold.called[1:]
+        return Lead(f"{whose} is used up.", " ".join(filter(None, [used, ends, then])), ends=False)
     waiting = sum(jobs for (model, _), jobs in counts.waiting().items() if model == job.model_id)
     of_all = f" of {display.number(waiting)}" if waiting >= place else ""
     others = (f"{words(one)}." for one in looked.waiting_on(job) if one.names != hold.key)
+    if hold.key[0] == "held":
+        then = f"It keeps its place, position {display.number(place)}{of_all} now, and starts in its turn once it is released."
+        return Lead(f"Waits for {hold.why}.", " ".join([*others, then]), ends=False)
     ends = f"The pause ends at {hold.until}." if hold.until else ""
     then = f"This job keeps {position}{of_all} and starts in its turn once {hold.called} resumes."
     begin = hold.called if hold.key[0] == "model" else hold.called[0].upper() + hold.called[1:]
@@ -151,6 +168,15 @@ def pause_of(row: Model, *, at: datetime) -> PausedRow | None:
     return PausedRow(f"{what}:{key}", " ".join(filter(None, [told, ends])))
 
 
+def _budget(cause: Blocker, at: datetime, *, group: str) -> Hold:
+    """Return a ticket budget that is used up."""
+    whose = {"user": "the owner's budget", "campaign": f"the {group}'s budget", "key": "the API key's budget"}[cause.key]
+    bar = f"{display.number(cause.used)} of {counted(cause.max, 'ticket')}"
+    until = display.moment(cause.until, at) if cause.until else "it is raised"
+    name = whose.removeprefix("the ")
+    return Hold(cause.names, name[0].upper() + name[1:], whose, bar, True, True, why=cause.reason, until=until)
+
+
 def _told(key: Key, why: str, at: datetime) -> str:
     """Return who paused it: “operator paused it at 01:25:10: “client moved the shoot”.”."""
     author = pauses.authors([key]).get(key)
@@ -160,6 +186,8 @@ def _told(key: Key, why: str, at: datetime) -> str:
 
 
 def _hold(key: Key, names: tuple[str, str], cause: Blocker | None, used: int, cap: int | None, at: datetime) -> Hold:
+    if key[0] == "held" and cause is not None:
+        return Hold(key, *names, "", is_cause=True, is_pause=True, why=cause.reason, until="it is released")
     is_shut = cause is not None and not cause.max
     bar = display.capacity(used, cap, held=is_shut) if cap else f"{display.number(used)}, no limit"
     if cause is None:

@@ -72,13 +72,15 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "basis": eta.basis if eta else "",
         "stages": _steps(job, stages.stages(job, events, at=at), on_hold=on_hold),
         "attempts": [_attempt(job, one, at) for one in attempts],
+        "next_attempt": _next_attempt(job, at),
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "number", "kind")),
         "prompt": prompt(job),
         "inputs": inputs(job),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
-        "priority_name": priority.name(job.priority),
+        "priority_name": priority.name(job.base_priority),
+        "raised": priority.raised_words(job.raised, job.priority),
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
         "may_retry": job.state in (State.FAILED, State.CANCELLED),
     }
@@ -158,6 +160,15 @@ def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
         "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
         "ran": display.span(ran) if ran is not None else "–",
     }
+
+
+def _next_attempt(job: Job, at: datetime) -> str:
+    """Return “Attempt 2 of 4 starts at 14:05:10 or later.” while the job waits for its next attempt; else an empty text."""
+    after, most = job.next_attempt_at, job.retries.attempts
+    if after is None or after <= at:
+        return ""
+    of_all = f" of {most}" if job.attempt_number < most else ""
+    return f"Attempt {job.attempt_number + 1}{of_all} starts at {display.moment(after, at)} or later."
 
 
 def money(job: Job) -> dict[str, Any]:

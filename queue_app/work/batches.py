@@ -9,9 +9,9 @@ from django.db import transaction
 
 from queue_app import lifecycle, wake
 from queue_app.lifecycle import CancelVerdict
-from queue_app.models import Batch, Job, QueueSettings, State, User
+from queue_app.models import ApiKey, Batch, Job, QueueSettings, State, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import followers, intake, policy, reorder
+from queue_app.work import followers, intake, policy, reorder, ticket_budgets
 
 
 def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Counter[CancelVerdict]:
@@ -34,7 +34,14 @@ def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: st
 
 @transaction.atomic
 def retry(
-    batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None, state: State = State.FAILED
+    batch: Batch,
+    *,
+    at: datetime,
+    actor: User,
+    via: str = "",
+    among: JobQuerySet | None = None,
+    state: State = State.FAILED,
+    key: ApiKey | None = None,
 ) -> list[Job]:
     """
     Queue the batch's failed jobs again at the current price, all or none; those past their deadline stay as they are. Return the
@@ -42,12 +49,13 @@ def retry(
 
     :param among: limits the retry to these jobs.
     :param state: that of the jobs to retry, failed or cancelled.
+    :param key: see `intake.retry`.
     :raises ModelNotAvailable: a job's model is not available now.
     :raises NotEnoughTickets: the wallet can't pay; nothing is written.
     """
     jobs = Job.objects.all() if among is None else among
     ended = jobs.filter(batch=batch, state=state).in_time(at).lock_for_retry()
-    intake.retry(ended, at=at, actor=policy.known_as(actor, via))
+    intake.retry(ended, at=at, actor=policy.known_as(actor, via), key=key)
     if ended:
         after = {"jobs": len(ended), "tickets": sum(job.tickets for job in ended)}
         _audit("retry batch", batch, at=at, actor=actor, via=via, after=after)
@@ -55,10 +63,10 @@ def retry(
 
 
 @transaction.atomic
-def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "") -> Batch:
+def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "", reason: str = "") -> Batch:
     """
-    Set the ``name`` of a batch, its limit ``max_concurrent`` (``None``: none), or the ``priority`` of its queued jobs. Return the
-    batch as it is then. The next claim obeys (I21).
+    Set the ``name`` of a batch, its limit ``max_concurrent`` or its ``budget_tickets`` (``None``: none), or the ``priority`` of
+    its queued jobs. Return the batch as it is then. The next claim obeys (I21).
 
     :raises IntakeRefused: a value is not allowed; nothing is written.
     """
@@ -66,23 +74,27 @@ def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User
     wrong = intake.batch_problems(values.get("name", ""), values.get("max_concurrent"))
     if level is not None and (problem := intake.priority_problem(level, actor)):
         wrong.append(intake.Problem(None, "priority", problem))
+    if (tickets := values.get("budget_tickets")) is not None and (problem := ticket_budgets.problem(tickets)):
+        wrong.append(intake.Problem(None, "budget_tickets", problem))
     if wrong:
         raise intake.IntakeRefused(wrong)
     QueueSettings.objects.lock_claims()
     locked = Batch.objects.select_related("owner").select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
-    own = {name: value for name, value in values.items() if name != "priority" and getattr(locked, name) != value}
+    own = {name: values[name] for name in ("name", "max_concurrent") if name in values and getattr(locked, name) != values[name]}
     before: dict[str, Any] = {name: getattr(locked, name) for name in own}
     after = dict(own)
     for name, value in own.items():
         setattr(locked, name, value)
     locked.save(update_fields=list(own))
     if level is not None:
-        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if job.priority != level]
+        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if reorder.has_other(job, level)]
         reorder.set_priority(queued, level, at=at, actor=policy.known_as(actor, via))
         after |= {"priority": level, "jobs": len(queued)}
+    if "budget_tickets" in values:  # audited by itself
+        ticket_budgets.set_own(locked, tickets, at=at, actor=actor, reason=policy.why("", via))
     followers.tell("batch", locked.pk, values)
     if after:
-        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after)
+        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after, reason=reason)
         wake.queue_changed()
     return locked
 

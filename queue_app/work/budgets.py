@@ -62,11 +62,17 @@ def spent(account: str, *, since: datetime) -> Spend:
     return Spend(*_SPENT.run(account=account, since=since)[0])
 
 
-def day_of(at: datetime) -> tuple[datetime, datetime]:
-    """Return the beginning and the end of the day in the queue's time zone."""
+def day_of(at: datetime, *, begins: time = time.min) -> tuple[datetime, datetime]:
+    """
+    Return the beginning and the end of the day in the queue's time zone.
+
+    :param begins: the time of day at which it begins. Where clocks skip it, as much later; where they show it twice, the first.
+    """
     zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
     today = at.astimezone(zone).date()
-    return _midnight(today, zone), _midnight(today + timedelta(days=1), zone)
+    if at < _moment(today, begins, zone):
+        today -= timedelta(days=1)
+    return _moment(today, begins, zone), _moment(today + timedelta(days=1), begins, zone)
 
 
 def within(picks: Sequence[Pick], budgets: Mapping[str, Decimal], *, at: datetime) -> list[Pick]:
@@ -94,6 +100,12 @@ def within(picks: Sequence[Pick], budgets: Mapping[str, Decimal], *, at: datetim
     return kept
 
 
+def spent_words(account: str, budget: Decimal, *, at: datetime) -> str:
+    """Return the reason of the pause that the next claim for this account will make; empty while some of its budget is left."""
+    begins, _ = day_of(at)
+    return _words(budget) if spent(account, since=begins).total >= budget else ""
+
+
 def reconsider(account: ProviderAccount, *, at: datetime, actor: User | None) -> bool:
     """Resume an account that is paused for its budget, if it now has some left. Return whether it was resumed."""
     if not (account.paused and account.paused_reason.startswith(BEGINNING)):
@@ -109,11 +121,15 @@ def reconsider(account: ProviderAccount, *, at: datetime, actor: User | None) ->
 
 def _pause(account: str, budget: Decimal, *, at: datetime) -> None:
     _, ends = day_of(at)
-    words = f"{BEGINNING}{budget:,.2f} spent"
+    words = _words(budget)
     row = ProviderAccount.objects.get(pk=account)
     if policy.change(row, at=at, actor=None, reason=words, paused=True, paused_reason=words, paused_until=ends):
         log.warning("account %s paused until %s: %s", account, ends, words)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=zone)
+def _words(budget: Decimal) -> str:
+    return f"{BEGINNING}{budget:,.2f} spent"
+
+
+def _moment(day: date, of_day: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, of_day, tzinfo=zone)

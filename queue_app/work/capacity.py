@@ -1,14 +1,11 @@
 """The queue's capacity at one moment: every limit with its used slots, and the routes that are open."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
-
-from django.conf import settings
 
 from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.models.job import LONG_CALLS, SLOTS_IN_USE
@@ -20,6 +17,7 @@ from queue_app.statements import Statement, read_some
 
 # why a limit is closed, unless by a pause: then it is what staff wrote, or `UNTOLD`
 NO_WORKER, COOLING, NOT_AVAILABLE = "no worker", "cooling down", "not available"
+NOT_EXPRESSED = "its parameters are not supported"
 UNTOLD = "paused"
 ROUTES_AT_FIRST = 8  # routes per model that a claim reads first; it reads the others only if all of these are full
 
@@ -61,23 +59,23 @@ _LIMITS = """
 """
 
 _OWN_LIMITS = """
-    SELECT 'batch', id, max_concurrent, paused, paused_reason FROM queue_app_batch WHERE id = ANY({batches})
+    SELECT 'batch', id, max_concurrent, paused, paused_reason, paused_until FROM queue_app_batch WHERE id = ANY({batches})
      UNION ALL
-    SELECT 'user', id, max_concurrent, false, '' FROM queue_app_user WHERE id = ANY({owners})
+    SELECT 'user', id, max_concurrent, false, '', NULL FROM queue_app_user WHERE id = ANY({owners})
 """
 _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
 
 # used slots, limits, the limits of batches and users with a used slot, the first ``routes`` of each model, long calls and their
-# workers; a single statement because every claim runs it
+# workers, and whether anybody has a ticket budget; a single statement because every claim runs it
 _SNAPSHOT = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i, j))
               FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i, j)),
-           (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e, f)),
            (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered),
-           ({LONG_CALLS}), ({LONG_WORKERS})
+           ({LONG_CALLS}), ({LONG_WORKERS}), EXISTS (SELECT FROM queue_app_ticketbudget)
 """)  # noqa: S608 - no value in it
 
 
@@ -188,6 +186,7 @@ class Capacity:
     room: Room = field(default_factory=Room)
     offers: dict[str, list[Offer]] = field(default_factory=dict)
     budgets: dict[str, Decimal] = field(default_factory=dict)  # daily, in USD, by account
+    has_ticket_budgets: bool = False  # whether any user, campaign or API key has one
     _first: int | None = None  # number of offers read per model; None for all
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
@@ -252,7 +251,7 @@ class Capacity:
         Read limits and offers, of each model the ``first`` ones or all. Return rows of used slots for `limits.count`, and the
         number of long calls in progress.
         """
-        ((slots, rows, own, offers, long_calls, long_workers),) = _SNAPSHOT.run(at=self.at, routes=first)
+        ((slots, rows, own, offers, long_calls, long_workers, self.has_ticket_budgets),) = _SNAPSHOT.run(at=self.at, routes=first)
         self._first, self.offers = first, {}
         for values in offers or ():
             offer = Offer(*values)
@@ -282,22 +281,46 @@ class Capacity:
         if new_batches or new_owners:
             self._learn(_OWN.run(batches=list(new_batches), owners=list(new_owners)))
 
-    def blockers(self, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
-        """
-        Return the limits that a queued job waits for, by the same rules as the claim.
+    def shut(self, keys: Iterable[Key]) -> None:
+        """Leave out the jobs under these limits, as if they were paused."""
+        self.room.closed.update(dict.fromkeys(keys, Closed()))
 
-        The account is that of the model's first open route, or of its first route if none is open.
+    def way(self, model: str, *, can: Callable[[ModelRoute], bool] | None = None) -> ModelRoute | None:
         """
+        Return the route that a job of this model waits for: the first whose account has room, else the first; ``None`` if there
+        is none.
+
+        :param can: whether a route can express the job; by default all can.
+        """
+        first = None
+        for route in self.routes.get(model, ()):
+            if can and not can(route):
+                continue
+            if self.room.is_open(*limits.keys_of_account(route.account_id, synchronous=is_synchronous(route))):
+                return route
+            first = first or route
+        return first
+
+    def blockers(self, route: ModelRoute | None, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
+        """Return the limits that a queued job waits for on its :meth:`way`, by the same rules as the claim."""
         self.learn([batch], [owner])
-        routes = self.routes.get(model)
-        if not routes:
-            return [Blocker("model", model, 0, 0, None, NOT_AVAILABLE)]
-        route = self.route_for(model) or routes[0]
-        return self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
+        found = self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
+        if route is None:
+            found.append(Blocker("model", model, 0, 0, None, NOT_EXPRESSED if self.routes.get(model) else NOT_AVAILABLE))
+        return found
+
+    def learn_codecs(self, models: Iterable[str]) -> None:
+        """Load how the routes of these models express a job: one query if any is not known yet."""
+        unknown = {
+            route.pk: route for model in models for route in self.routes.get(model, ()) if "codec" in route.get_deferred_fields()
+        }
+        if unknown:
+            for pk, codec in ModelRoute.objects.filter(pk__in=unknown).values_list("pk", "codec"):
+                unknown[pk].codec = codec
 
     def holds(self, model: str) -> bool:
         """Whether a pause of the queue, of the model or of its account puts all queued jobs of the model on hold."""
-        route = self.route_for(model) or next(iter(self.routes.get(model, ())), None)
+        route = self.way(model)
         if route is None:
             return False
         account = limits.keys_of_account(route.account_id, synchronous=is_synchronous(route))
@@ -315,10 +338,12 @@ class Capacity:
         return self._routes[offer.id]
 
     def _learn(self, rows: Iterable[Sequence[Any]]) -> None:
-        for limit, pk, cap, paused, reason in rows:
+        for limit, pk, cap, paused, reason, until in rows:
             if limit == "user":
                 cap = cap or self.policy.user_max_concurrent
-            self._set((limit, str(pk)), cap, Closed(None, reason or UNTOLD, is_pause=True) if paused else None)
+            ends = _time(until)
+            shut = limits.is_closed(paused, ends, at=self.at)
+            self._set((limit, str(pk)), cap, Closed(ends, reason or UNTOLD, is_pause=True) if shut else None)
 
     def _set(self, key: Key, cap: int | None, closed: Closed | None) -> None:
         self._known.add(key)
@@ -329,7 +354,7 @@ class Capacity:
 
 def queue_limit(policy: QueueSettings, *, at: datetime) -> int:
     """Return the limit of the whole queue at this time; it is higher in peak hours."""
-    local = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE))
+    local = at.astimezone(policy.peak_zone)
     return peak.effective_limit(policy.max_concurrent, local, hours=policy.peak_hours, factor=policy.peak_factor)
 
 
@@ -346,8 +371,9 @@ def available_models(routes: Iterable[str] | None = None) -> dict[str, Generatio
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _time(value: str | datetime | None) -> datetime | None:
+    """Return a time of a row; as JSON it is text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:
@@ -357,6 +383,8 @@ def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:
 
 
 def _row_closed(row: LimitRow, at: datetime) -> Closed | None:
-    if row.cooldown_until and row.cooldown_until > at:
-        return _closed(row, at) or Closed(row.cooldown_until, COOLING)
-    return _closed(row, at)
+    paused = _closed(row, at)
+    if not row.cooldown_until or row.cooldown_until <= at:
+        return paused
+    cooling = Closed(row.cooldown_until, COOLING)
+    return replace(paused, also=cooling) if paused else cooling

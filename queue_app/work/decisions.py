@@ -95,7 +95,7 @@ def after_another_try(job: Job) -> State:
     Return the state that queueing an unknown job again would lead to: failed without an attempt left, cancelled if a cancel was
     requested, else queued.
     """
-    if lifecycle.spent_tries(job) + 1 >= job.kind.max_attempts or job.worker_deaths >= DEADLY_JOB:
+    if lifecycle.spent_tries(job) + 1 >= job.retries.attempts or job.worker_deaths >= DEADLY_JOB:
         return State.FAILED
     return State.CANCELLED if job.cancel_asked_at else State.QUEUED
 

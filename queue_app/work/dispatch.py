@@ -31,12 +31,13 @@ from queue_app.models.job import IN_FLIGHT_STATES, STRETCH, sql_of
 from queue_app.rules import limits
 from queue_app.rules.codec import CannotSay
 from queue_app.statements import LAZILY, Statement
-from queue_app.work import budgets, routes
+from queue_app.work import budgets, routes, ticket_budgets
 from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity, is_synchronous, keys_of
 
 PAGE = 20  # jobs read from a lane at a time
 # jobs that no open route can express: how long each waits outside its lane, and how many of them one claim reads
 ASIDE, MOST_SET_ASIDE = timedelta(seconds=10), 40
+BUDGETS_MOST = 3  # times that one claim chooses again because picked jobs exceed a ticket budget
 LOCK_SECONDS = 1.0  # a claim's longest wait for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
@@ -107,9 +108,10 @@ _OF_STRETCH = Statement(f"""
 # Committed lazily: losing a claim in a crash is harmless, since a worker sends a job only after its own commit, which waits for
 # the disk.
 _LOCK = Statement(f"""
-    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, job.usd_estimate, reservation.id, job.parameters,
-           char_length(job.prompt), (SELECT codec FROM queue_app_modelroute route
-                                      WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
+    SELECT job.id, job.owner_id, job.batch_id, job.submitted_with_id, job.state, job.event_seq, job.attempt_number, job.fence,
+           job.tickets, job.usd_estimate, job.started_at, reservation.id, job.parameters, char_length(job.prompt),
+           (SELECT codec FROM queue_app_modelroute route
+             WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
            {LAZILY}
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
@@ -117,7 +119,10 @@ _LOCK = Statement(f"""
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)  # noqa: S608 - no value in it
 # the columns that a claim needs, in the order of the model
-_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence", "usd_estimate"]
+_TO_CLAIM = [
+    *("id", "owner_id", "batch_id", "submitted_with_id", "state", "event_seq", "attempt_number", "fence"),
+    *("tickets", "usd_estimate", "started_at"),
+]
 
 # an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
 _DUE = Statement(f"""
@@ -127,13 +132,16 @@ _DUE = Statement(f"""
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s::timestamptz),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
-        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
+        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_batch WHERE paused_until IS NOT NULL),  -- until `end_batch_pauses` has seen it
+        (SELECT min(opens_at) FROM queue_app_ticketbudget WHERE held_since IS NOT NULL)
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
           WHERE state IN {sql_of(IN_FLIGHT_STATES)}),
         (SELECT min(due_at) FROM queue_app_outboxmessage
           WHERE delivered_at IS NULL AND given_up_at IS NULL AND leased_until IS NULL),
         (SELECT min(leased_until) FROM queue_app_outboxmessage WHERE leased_until IS NOT NULL),
+        (SELECT min(wake_at) FROM queue_app_schedule WHERE wake_at IS NOT NULL),
         (SELECT min(greatest(starts_at, until)) FROM (
             SELECT starts_at, max(lease_until) OVER (PARTITION BY actor_id) AS until FROM queue_app_bulkaction
              WHERE phase IN ('waiting', 'running')
@@ -200,16 +208,28 @@ def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # jobs locked by another transaction, such as a cancel
     wordless: dict[int, set[int]] = {}  # by job, the routes that can't express it
+    within: list[tuple[_Choice, Pick]] = []  # within all ticket budgets
+    spent: list[set[limits.Key]] = []  # limits of the jobs whose ticket budgets are used up
     while True:
         # a new statement, so that it sees the commits that the lock waited for
         capacity = Capacity.load(at=at, policy=policy, first=ROUTES_AT_FIRST)
-        lanes = _Lanes(capacity, busy, wordless)
+        for choice, _ in within:
+            capacity.room.take(_keys_of(choice.head, choice.route))
+        capacity.shut(key for keys in spent for key in keys)
+        lanes = _Lanes(capacity, busy | {choice.head.id for choice, _ in within}, wordless)
         choices = lanes.choose()
         jobs = _locked(choices)
         picks = [pick for choice in choices if (pick := _pick(choice, jobs, wordless))]
         if len(picks) == len(choices):
+            within += zip(choices, picks, strict=True)
+            if capacity.has_ticket_budgets and (exceeding := ticket_budgets.over([pick for _, pick in within], at=at)).found:
+                ticket_budgets.hold(exceeding, at=at)
+                within = [one for one in within if one[1].job.pk not in exceeding.found]
+                spent.append(exceeding.limits)
+                if len(spent) < BUDGETS_MOST:
+                    continue  # others take their places
             _set_aside(lanes.wordless, at=at)
-            paid = budgets.within(picks, capacity.budgets, at=at)
+            paid = budgets.within([pick for _, pick in within], capacity.budgets, at=at)
             return lifecycle.claim(paid, at=at) if paid else []
         if len(lanes.wordless) >= MOST_SET_ASIDE:  # the next claim continues after them
             _set_aside(lanes.wordless, at=at)
@@ -252,7 +272,8 @@ def next_due(*, at: datetime) -> Due:
     """
     Return the next times that no wake-up announces.
 
-    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages and bulk actions.
+    For claims: delays, deadlines, ends of pauses, cooldowns and days of ticket budgets. For handing out: checks, leases,
+    messages, schedules and bulk actions.
     """
     return Due(*_DUE.run(at=at)[0])
 

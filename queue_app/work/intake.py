@@ -12,7 +12,7 @@ from django.db import transaction
 
 from queue_app import lifecycle
 from queue_app.lifecycle import MoveRefused
-from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
+from queue_app.models import ApiKey, Batch, GenerationModel, Job, Kind, ModelRoute, User
 from queue_app.models.job import LABEL_MOST
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
@@ -105,11 +105,13 @@ def enqueue(
     max_concurrent: int | None = None,
     callback_url: str = "",
     origin: str = "batch",
+    key: ApiKey | None = None,
 ) -> tuple[Batch | None, list[Job]]:
     """
     Queue all drafts or none (T1). They join ``batch``, or a new batch if ``batch_name`` is not ``None``. Return batch and jobs.
 
     :param callback_url: of a new batch, called at its end. :param origin: what a new batch is part of: `Batch.origin`.
+    :param key: the API key that submits them, if one does.
     :raises IntakeRefused: a draft or the batch is invalid; lists all problems, up to the most that one answer names.
     :raises ModelNotAvailable: a model is known but not available now.
     :raises KindRestricted: a kind needs a permission that the owner lacks.
@@ -123,7 +125,7 @@ def enqueue(
         own = {"name": batch_name, "max_concurrent": max_concurrent, "callback_url": callback_url, "origin": origin}
         batch = Batch.objects.create(owner=owner, **own, created_at=at)
     for job in jobs:
-        job.batch = batch
+        job.batch, job.submitted_with = batch, key
     lifecycle.enter(jobs, at=at, actor=actor)
     return batch, jobs
 
@@ -178,11 +180,12 @@ def draft_like(job: Job, *, prompt: str | None = None, parameters: Mapping[str, 
     )
 
 
-def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None = None) -> None:
+def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None = None, key: ApiKey | None = None) -> None:
     """
     Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
 
     :param change: what the one job is from now on (`draft_like`), checked like a new one. Its history keeps what it was.
+    :param key: the owner's API key that asks for it, if one does: they count in its budgets from now on.
     :raises IntakeRefused: the change is invalid. :raises KindRestricted: the owner may no longer submit jobs of its type.
     :raises MoveRefused: a job is neither failed nor cancelled, its deadline has passed, or no route can express it now.
     :raises ModelNotAvailable: a job's model is not available now.
@@ -197,6 +200,8 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None
         if refusal := not_said_now(job, ways[job.model_id]):
             raise refusal
         set_price(job, offered[job.model_id])
+        if key is not None and key.user_id == job.owner_id:
+            job.submitted_with = key
     lifecycle.queue_again(jobs, at=at, actor=actor, before=before)
 
 
@@ -204,11 +209,22 @@ def _change(job: Job, change: Draft, *, at: datetime) -> dict[str, Any]:
     """Give a job the draft's prompt and parameters. Return what these were, if they are others now."""
     if refusal := lifecycle.not_for_retry(job, at=at):
         raise refusal
-    (new,) = price(job.owner, [change], at=at)
-    _keep_images(job.owner, [new], at=at)
-    before = {name: getattr(job, name) for name in ("prompt", "parameters") if getattr(job, name) != getattr(new, name)}
-    for name in before:
-        setattr(job, name, getattr(new, name))
+    return become(job.owner, {job: change}, at=at)[job.pk]
+
+
+def become(owner: User, drafts: Mapping[Job, Draft], *, at: datetime) -> dict[int, dict[str, Any]]:
+    """
+    Give jobs of an owner the prompts and parameters of these drafts, without saving them. Return what these were, by job, as far
+    as they are others now. Raises as `price`.
+    """
+    found = price(owner, [*drafts.values()], at=at)
+    _keep_images(owner, found, at=at)
+    before: dict[int, dict[str, Any]] = {}
+    for job, new in zip(drafts, found, strict=True):
+        names = [name for name in ("prompt", "parameters") if getattr(job, name) != getattr(new, name)]
+        before[job.pk] = {name: getattr(job, name) for name in names}
+        for name in names:
+            setattr(job, name, getattr(new, name))
     return before
 
 

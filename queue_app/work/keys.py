@@ -2,7 +2,8 @@
 API keys and passwords, which let someone in as a user. Making, changing, revoking and setting one are audited for every caller.
 
 Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end and no rate beyond
-its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds.
+its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds. One
+with a ticket budget makes none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +17,9 @@ from django.db.models import Q, QuerySet
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
-from queue_app.models import ApiKey, User
+from queue_app.models import ApiKey, QueueSettings, User
 from queue_app.rules.words import one_line
-from queue_app.work import intake, policy
+from queue_app.work import intake, policy, ticket_budgets
 
 DAYS = (30, 90, 365)  # that a page offers
 VALID_MOST = 50  # keys of a user that are neither revoked nor expired
@@ -63,12 +64,16 @@ class TooManyKeys(Exception):
 
 @dataclass(frozen=True)
 class NewKey:
-    """A request for a key. ``expires_at=None``: never. ``form_key`` is that of the form: sent again, it creates no second key."""
+    """
+    A request for a key. ``expires_at=None``: never. ``form_key`` is that of the form: sent again, it creates no second key.
+    ``budget`` is its daily ticket budget, if it has one.
+    """
 
     name: str
     scopes: tuple[str, ...]
     expires_at: datetime | None = None
     form_key: UUID | None = None
+    budget: int | None = None
 
 
 def of(user: User) -> QuerySet[ApiKey]:
@@ -84,7 +89,13 @@ def valid(user: User, *, at: datetime) -> QuerySet[ApiKey]:
 
 def problems(user: User, new: NewKey, *, at: datetime, by: ApiKey | None = None) -> list[KeyProblem]:
     """Return what is wrong with the fields of a request, as `make` refuses it."""
-    return [*_wrong_name(one_line(new.name)), *_wrong_scopes(new.scopes, by), *_wrong_end(new.expires_at, at, by)]
+    return [
+        *_wrong_name(one_line(new.name)),
+        *_wrong_scopes(new.scopes, by),
+        *_wrong_end(new.expires_at, at, by),
+        *_wrong_budget(new.budget),
+        *_limited(by, "create keys"),
+    ]
 
 
 @transaction.atomic
@@ -95,7 +106,7 @@ def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKe
 
     :param actor: ``None`` for the command line, which may give any scope.
     :param by: the key of the request, if it has one.
-    :raises KeyRefused: a field is wrong, or wider than the user or ``by`` may give.
+    :raises KeyRefused: a field is wrong, or wider than the user or ``by`` may give; or ``by`` has a ticket budget.
     :raises TooManyKeys: the user has made too many within an hour.
     """
     name, scopes = one_line(new.name), [scope for scope in ApiKey.SCOPES if scope in new.scopes]
@@ -113,7 +124,10 @@ def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKe
     if by is not None:
         row.reads_per_minute, row.writes_per_minute = by.reads_per_minute, by.writes_per_minute
     row.save(force_insert=True)
-    after = {"user": user.username, "name": name, "scopes": scopes, "expires_at": new.expires_at}
+    after: dict[str, Any] = {"user": user.username, "name": name, "scopes": scopes, "expires_at": new.expires_at}
+    if new.budget is not None:
+        ticket_budgets.add(row, new.budget, at=at)
+        after["budget_tickets_per_day"] = new.budget
     policy.audit("add API key", str(row), at=at, actor=actor, after=after, of=user)
     return row, str(key)
 
@@ -121,22 +135,28 @@ def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKe
 @transaction.atomic
 def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User, by: ApiKey | None = None) -> ApiKey:
     """
-    Rename a key, or move its end. Return it as it is then.
+    Rename a key, move its end, or set its daily ticket budget. Return it as it is then.
 
-    :param values: ``name``, ``expires_at``, or both.
+    :param values: some of ``name``, ``expires_at`` and ``budget`` (``None``: none).
     :param by: the key of the request, if it has one.
-    :raises KeyRefused: a field is wrong, the key has more scopes than ``by``, or the end is later than ``by`` may give.
+    :raises KeyRefused: a field is wrong, the key has more scopes than ``by``, or the end is later than ``by`` may give; or
+        ``by`` has a ticket budget and a budget is to change.
     :raises KeyRevoked: nothing can be changed of it.
     """
+    if "budget" in values:
+        QueueSettings.objects.lock_claims()  # before all other locks
     User.objects.select_for_update(no_key=True).get(pk=key.user_id)
     row = _locked(key)
     if row.revoked_at is not None:
         raise KeyRevoked
     was = {"name": row.name, "expires_at": row.expiry}
-    now = was | dict(values)
+    now = was | {name: value for name, value in values.items() if name in was}
     now["name"] = one_line(now["name"])
     changed = [name for name in now if now[name] != was[name]]
     _check(_wrong_name(now["name"]) + _wider(row.scopes, by, ""))
+    if "budget" in values:
+        _check(_wrong_budget(values["budget"]) + _limited(by, "change budgets"))
+        ticket_budgets.set_own(row, values["budget"], at=at, actor=actor)
     if "expires_at" in changed:
         _check(_wrong_end(now["expires_at"], at, by))
         if row.expiry is not None and row.expiry <= at:
@@ -147,6 +167,11 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
         before, after = ({name: values[name] for name in changed} for values in (was, now))
         policy.audit("change API key", str(row), at=at, actor=actor, before=before, after=after, of=row.user)
     return row
+
+
+def refuse_limited(by: ApiKey | None, act: str) -> None:
+    """:raises KeyRefused: the key of the request has a ticket budget, which this act would get round."""
+    _check(_limited(by, act))
 
 
 @transaction.atomic
@@ -224,3 +249,15 @@ def _wrong_end(expires_at: datetime | None, at: datetime, by: ApiKey | None) -> 
         end = f"{by.expiry:%Y-%m-%dT%H:%M:%SZ}"
         return [KeyProblem("expires_at", f"The key of this request expires at {end}. Choose that time or an earlier one.")]
     return []
+
+
+def _wrong_budget(tickets: int | None) -> list[KeyProblem]:
+    problem = ticket_budgets.problem(tickets) if tickets is not None else None
+    return [KeyProblem("budget_tickets_per_day", problem)] if problem else []
+
+
+def _limited(by: ApiKey | None, act: str) -> list[KeyProblem]:
+    """Return a problem if the key of the request has a ticket budget: with other keys it could exceed it."""
+    if by is None or not by.ticket_budgets.filter(lifted=False).exists():
+        return []
+    return [KeyProblem("", f"The key of this request has a ticket budget, so it can't {act}.")]

@@ -11,7 +11,18 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from queue_app import lifecycle, turns, wake
-from queue_app.models import AuditEntry, Batch, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
+from queue_app.models import (
+    AuditEntry,
+    Batch,
+    Job,
+    Kind,
+    ModelConcurrencyLimit,
+    ProviderAccount,
+    QueueSettings,
+    Schedule,
+    State,
+    User,
+)
 
 # the rows with a pause or a limit → what the audit calls the thing that is paused or limited
 _THINGS: dict[type[models.Model], str] = {
@@ -19,8 +30,11 @@ _THINGS: dict[type[models.Model], str] = {
     ProviderAccount: "account",
     QueueSettings: "queue",
     Kind: "job type",
+    Schedule: "schedule",
+    Batch: "batch",
 }
 _PAUSE = {"paused", "paused_reason", "paused_until"}
+ENDED = 20  # batches whose pause ends in one round of the dispatcher
 _SECRET = {"password", "digest"}  # kept out of the audit (I36)
 Values = tuple[dict[str, Any], dict[str, Any]]  # by field, before and after
 
@@ -83,20 +97,35 @@ def last_change(row: models.Model) -> int:
 
 
 @transaction.atomic
-def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
+def pause_batch(
+    batch: Batch, *, at: datetime, actor: User | None, reason: str = "", until: datetime | None = None, via: str = ""
+) -> Batch:
     """
     Pause a batch: no later claim takes its jobs; running jobs continue and queued jobs keep their positions. Return the batch as
     it is then.
 
+    A pause that is there already changes only if a reason or an end is given.
+
+    :param until: when it ends by itself; ``None``: once it is resumed.
     :param via: see :func:`why`.
     """
-    return _set_batch_pause(batch, True, at=at, actor=actor, reason=why(reason, via))
+    batch = _lock_batch(batch)
+    if batch.paused and not reason and until is None:
+        return batch
+    said = why(reason or batch.paused_reason, via)
+    return _set_batch_pause(batch, True, until, at=at, actor=actor, reason=said)
 
 
 @transaction.atomic
 def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
     """End a batch's pause. Return the batch as it is then."""
-    return _set_batch_pause(batch, False, at=at, actor=actor, reason=why(reason, via))
+    return _set_batch_pause(_lock_batch(batch), False, None, at=at, actor=actor, reason=why(reason, via))
+
+
+def end_batch_pauses(*, at: datetime) -> int:
+    """Resume batches whose pause has come to its end, at most `ENDED`. Return the number of batches."""
+    due = Batch.objects.filter(paused=True, paused_until__lte=at).order_by("paused_until", "pk")[:ENDED]
+    return sum(_end_batch_pause(batch, at=at) for batch in due)
 
 
 def audit(
@@ -170,22 +199,41 @@ def last_resume(account: ProviderAccount, *, at: datetime) -> datetime | None:
     return max((end for end in ends if end and end <= at), default=None)
 
 
-def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | None, reason: str) -> Batch:
+def _lock_batch(batch: Batch) -> Batch:
+    """Take the claim lock and that of the batch. Return the batch as it is then."""
     QueueSettings.objects.lock_claims()
-    batch = Batch.objects.select_related("owner").select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
-    if batch.paused == paused:
+    return Batch.objects.select_related("owner").select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
+
+
+@transaction.atomic
+def _end_batch_pause(batch: Batch, *, at: datetime) -> bool:
+    batch = _lock_batch(batch)
+    if not batch.paused or batch.paused_until is None or batch.paused_until > at:  # someone changed it first
+        return False
+    _set_batch_pause(batch, False, None, at=at, actor=None, reason="The pause came to its end")
+    return True
+
+
+def _set_batch_pause(
+    batch: Batch, paused: bool, until: datetime | None, *, at: datetime, actor: User | None, reason: str
+) -> Batch:
+    """Pause a locked batch, change its pause, or end it."""
+    values = {"paused": paused, "paused_reason": reason[:200] if paused else "", "paused_until": until}
+    before = {name: getattr(batch, name) for name, value in values.items() if getattr(batch, name) != value}
+    if not before:
         return batch
-    batch.paused, batch.paused_reason = paused, reason[:200] if paused else ""
-    batch.save(update_fields=["paused", "paused_reason"])
+    for name, value in values.items():
+        setattr(batch, name, value)
+    batch.save(update_fields=list(values))
     # those in flight too: they may come back to the queue
-    jobs = list(Job.objects.lock().open().filter(batch=batch))
+    jobs = list(Job.objects.lock().open().filter(batch=batch)) if "paused" in before else []
     ids = [job.pk for job in jobs]
     Job.objects.filter(pk__in=ids, held_for="").update(held=paused)
     if not paused:
         waiting = [job for job in jobs if job.state == State.QUEUED and not job.held_for]
         Job.objects.bulk_update(turns.catch_up(waiting), ["order_key"], batch_size=lifecycle.CHUNK)
     verb = "pause" if paused else "resume"
-    before, after = {"paused": not paused}, {"paused": paused}
+    after = {name: values[name] for name in before}
     audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)
     wake.jobs_changed(ids)
     wake.queue_changed()

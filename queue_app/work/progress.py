@@ -15,7 +15,7 @@ from queue_app import lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, PollResult, TaskState
-from queue_app.rules import backoff, schedule
+from queue_app.rules import schedule
 from queue_app.statements import Statement
 from queue_app.work import accounts, webhooks
 
@@ -143,9 +143,9 @@ def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
 
 
 def retry_at(job: Job, *, at: datetime) -> datetime:
-    """Return the earliest time for the next attempt of a job that failed at its provider, by its kind's backoff."""
+    """Return the earliest time for the next attempt of a job that failed at its provider."""
     tries = lifecycle.spent_tries(job) + 1
-    return at + timedelta(seconds=backoff.retry_delay(job.kind.backoff, tries, chance=accounts.chance))
+    return at + timedelta(seconds=job.retries.wait_after(tries, chance=accounts.chance))
 
 
 def _is_lost(attempt: Attempt, *, at: datetime) -> bool:

@@ -17,7 +17,7 @@ from queue_app import announce, database, lifecycle, wake
 from queue_app.lifecycle import DEADLY_JOB, Trouble
 from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State, WorkerProcess
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
-from queue_app.work import notices, submission
+from queue_app.work import followers, notices, submission
 
 log = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0  # longest time of one round; the next round continues
@@ -33,7 +33,7 @@ _LONGEST: dict[str, Callable[[Job], float]] = {
 def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
     """
     Recover the jobs in flight (tens of rows): expired leases, timeouts, outcomes unknown for too long. Then end finished batches,
-    and look for what their owners asked to be told.
+    and look for what their owners asked to be told and for what applications above the queue follow.
 
     A locked job or batch is left to the next round. ``heard_since`` is the time since which heartbeats could arrive without a
     break; silence before it proves nothing.
@@ -59,6 +59,7 @@ def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
                 log.exception("job %s could not be recovered; trying again in the next round", pk)
     _end_batches(at=at)
     notices.look(at=at)
+    followers.look(at=at)
 
 
 def workers_ended(names: Iterable[str], *, at: datetime) -> set[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from queue_app import lifecycle
 from queue_app.models import (
@@ -29,6 +29,7 @@ from queue_app.models import (
     Kind,
     Notice,
     OutboxMessage,
+    Upload,
     User,
     WebhookEndpoint,
 )
@@ -70,7 +71,7 @@ def prune(*, at: datetime) -> None:
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
     _remove(Notice.objects.filter(created_at__lt=at - NOTICES_KEPT, read_at__isnull=False))
     _remove_messages(at)
-    _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
+    _remove_keys(at)
     _remove(CallRate.objects.filter(used_up__lt=at))
     _ENDPOINTS_GONE.run(before=at - endpoints.DELETED_KEPT)
 
@@ -152,9 +153,10 @@ def _expire_files(found: QuerySet[Asset], *, at: datetime) -> list[Asset]:
 
 
 def _delete_unnamed(rows: Sequence[Asset]) -> None:
-    """Delete the objects of these files that no other file names."""
+    """Delete the objects of these files that no other file names, nor an image that jobs start from."""
     names = {asset.name for asset in rows}
-    disk.delete(names - set(Asset.objects.kept().filter(name__in=names).values_list("name", flat=True)))
+    rows_of: tuple[QuerySet[Any], ...] = (Asset.objects.kept(), Upload.objects.all())
+    disk.delete(names.difference(*(found.filter(name__in=names).values_list("name", flat=True) for found in rows_of)))
 
 
 @transaction.atomic
@@ -172,6 +174,15 @@ def _remove_messages(at: datetime) -> int:
     if ids:
         _REMOVE_MESSAGES.run(ids=ids)
     return len(ids)
+
+
+def _remove_keys(at: datetime) -> None:
+    """Delete keys whose jobs no longer name them. A key stays as long as its budget holds jobs."""
+    ended = ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT))
+    gone = list(ended.exclude(ticket_budgets__held_since__isnull=False).values_list("pk", flat=True))
+    named = Job.objects.filter(submitted_with__in=gone)
+    Job.objects.filter(pk__in=list(named.order_by().values_list("pk", flat=True)[:AT_ONCE])).update(submitted_with=None)
+    _remove(ApiKey.objects.filter(~Exists(Job.objects.filter(submitted_with=OuterRef("pk"))), pk__in=gone))
 
 
 def _remove(rows: "QuerySet[Any]") -> None:

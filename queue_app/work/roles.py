@@ -31,6 +31,7 @@ class Right(StrEnum):
 
 
 SEE_USAGE = ("queue_app.view_job", "queue_app.view_ledgertransaction")  # rights that usage of all users needs
+BUDGETS = tuple(f"queue_app.{verb}_ticketbudget" for verb in ("add", "change", "delete"))
 VIEWER, OPERATOR, FINANCE, CATALOGUE = "Viewer", "Operator", "Finance", "Catalogue editor"
 # rights besides viewing; the catalogue editor's follow from `EDITED`
 RIGHTS = {
@@ -42,8 +43,9 @@ RIGHTS = {
         Right.SUBMIT_RESTRICTED,
         Right.EXCEED_NORMAL,
         "queue_app.change_modelconcurrencylimit",
+        *BUDGETS,
     ),
-    FINANCE: (Right.MOVE_TICKETS,),
+    FINANCE: (Right.MOVE_TICKETS, *BUDGETS),
 }
 EDITED: tuple[type[models.Model], ...] = (
     GenerationModel,

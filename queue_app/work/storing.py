@@ -30,9 +30,12 @@ from queue_app.work import accounts, answers, disk, media
 
 log = logging.getLogger(__name__)
 FOLDER, UPLOADS = "assets", "uploads"
-# folder of the storage → rows of its files
-ROWS_OF: Mapping[str, QuerySet[Any]] = {FOLDER: Asset.objects.kept(), UPLOADS: Upload.objects.all()}
-TRIES = 3  # for a file that is wrong, gone or too slow
+# folder of the storage → rows of its files; a still that a video starts from is an upload, too
+ROWS_OF: Mapping[str, Sequence[QuerySet[Any]]] = {
+    FOLDER: (Asset.objects.kept(), Upload.objects.all()),
+    UPLOADS: (Upload.objects.all(),),
+}
+DOWNLOADS = backoff.Retries(3, "exponential")  # of a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # how long a provider keeps files, from its end on
 ORPHAN_AGE = timedelta(hours=24)
 LOOKED_UP_AT_ONCE = 1_000
@@ -83,7 +86,7 @@ def remove_orphans(at: datetime) -> int:
     for folder, rows in ROWS_OF.items():
         stored = disk.names_in(folder)
         while names := list(islice(stored, LOOKED_UP_AT_ONCE)):
-            named = set(rows.filter(name__in=names).values_list("name", flat=True))
+            named = {name for found in rows for name in found.filter(name__in=names).values_list("name", flat=True)}
             orphans = [name for name in names if name not in named and disk.is_older(name, before)]
             disk.delete(orphans)
             removed += len(orphans)
@@ -257,8 +260,8 @@ def _failed(lease: Lease, problem: Exception, trouble: Trouble, *, again_at: dat
         if _is_unreachable(problem):
             is_early = isinstance(problem, ProviderError) and problem.code == NOT_READY
             _retry_while_kept(job, trouble, again_at=again_at, is_early=is_early, at=at)
-        elif job.store_tries < TRIES:
-            wait = backoff.BASE + backoff.retry_delay("exponential", job.store_tries, chance=accounts.chance)
+        elif job.store_tries < DOWNLOADS.attempts:
+            wait = backoff.BASE + DOWNLOADS.wait_after(job.store_tries, chance=accounts.chance)
             lifecycle.check_again(job, next_check_at=at + timedelta(seconds=wait))
             log.warning("job %s: download try %s failed: %s", job.pk, job.store_tries, problem)
         else:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from queue_app import http
-from queue_app.models import Upload, User
+from queue_app.models import Asset, Upload, User
 from queue_app.rules import parameters
 from queue_app.work import disk, media, media_child
 from queue_app.work.storing import UPLOADS
@@ -72,6 +72,20 @@ def owned(owner: User, ids: Iterable[str]) -> dict[str, Upload]:
     wanted = {value for value in ids if parameters.is_upload(value)}
     found = Upload.objects.filter(owner=owner, pk__in=wanted) if wanted else ()
     return {str(upload.pk): upload for upload in found}
+
+
+def adopt(owner: User, files: Iterable[Asset], *, at: datetime) -> dict[UUID, Upload]:
+    """
+    Let images that were generated for a user be uploads of theirs, without a copy: both rows name the same file. Return the
+    uploads by the file's id; a file that has been deleted is left out. Needs a transaction: the files stay until its end.
+    """
+    wanted = [file.pk for file in files]
+    kept = list(Asset.objects.kept().filter(pk__in=wanted, kind=Asset.Kind.IMAGE).order_by("pk").select_for_update(no_key=True))
+    Upload.objects.bulk_create([_adopted(owner, file, at=at) for file in kept], ignore_conflicts=True)
+    # one that the user uploaded before is the same image
+    equal = Upload.objects.filter(owner=owner, sha256__in=[file.sha256 for file in kept]).order_by("pk").select_for_update()
+    known = {upload.sha256: upload for upload in equal}
+    return {file.pk: known[file.sha256] for file in kept}
 
 
 def mark_used(owner: User, ids: Collection[str], *, at: datetime) -> bool:
@@ -143,6 +157,11 @@ def _recorded(owner: User, key: UUID, piece: media.Piece, saved: disk.Saved, *, 
     if kept.pk != key:
         disk.delete([saved.name])
     return kept
+
+
+def _adopted(owner: User, file: Asset, *, at: datetime) -> Upload:
+    same = {name: getattr(file, name) for name in ("name", "content_type", "size", "sha256")}
+    return Upload(owner=owner, **same, width=file.width or 0, height=file.height or 0, created_at=at, used_at=at)
 
 
 @contextmanager

@@ -283,7 +283,14 @@ class TestHistoryOfAThing:
 
     def test_of_a_user_tells_rights_and_passwords_set(self, admin: Client) -> None:
         user = UserFactory(tickets=0)
-        form = {"username": user.username, "email": user.email, "is_active": "on", "is_staff": "on", "max_concurrent": ""}
+        form = {
+            "username": user.username,
+            "email": user.email,
+            "is_active": "on",
+            "is_staff": "on",
+            "max_concurrent": "",
+            "share_weight": "1",
+        }
         admin.post(f"/admin/queue_app/user/{user.pk}/change/", {**form, "last_login_0": "", "last_login_1": ""})
         new = {"password1": "a-new-password-1", "password2": "a-new-password-1", "usable_password": "true"}
         assert admin.post(f"/admin/queue_app/user/{user.pk}/password/", new).status_code == 302

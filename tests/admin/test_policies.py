@@ -225,10 +225,6 @@ class TestOtherPolicies:
             assert 'name="medium"' not in admin.get(f"/admin/queue_app/{address}/change/").content.decode()
         assert 'name="medium"' in admin.get("/admin/queue_app/kind/add/").content.decode()
 
-    def test_the_queue_s_settings_have_no_switch_without_an_effect(self, admin: Client) -> None:
-        page = admin.get("/admin/queue_app/queuesettings/1/change/").content.decode()
-        assert "fair_share" not in page and "aging" not in page.lower()
-
     def test_nothing_of_the_catalogue_is_deleted(self, admin: Client) -> None:
         assert admin.post("/admin/queue_app/generationmodel/sora-2/delete/", {"post": "yes"}).status_code == 403
 
@@ -236,7 +232,7 @@ class TestOtherPolicies:
 class TestPeople:
     def fields(self, user: User, **changed: Any) -> dict[str, Any]:
         known = {"username": user.username, "email": user.email, "first_name": "", "last_name": "", "is_active": "on"}
-        return {**known, "last_login_0": "", "last_login_1": "", "max_concurrent": "", **changed}
+        return {**known, "last_login_0": "", "last_login_1": "", "max_concurrent": "", "share_weight": "1", **changed}
 
     def test_a_users_limit_is_audited(self, admin: Client) -> None:
         user = UserFactory(tickets=0)
@@ -244,6 +240,11 @@ class TestPeople:
         assert answer.status_code == 302
         entry = AuditEntry.objects.get()
         assert (entry.before, entry.after) == ({"max_concurrent": None}, {"max_concurrent": 3})
+
+    def test_a_users_share_is_audited(self, admin: Client) -> None:
+        user = UserFactory(tickets=0)
+        admin.post(f"/admin/queue_app/user/{user.pk}/change/", self.fields(user, share_weight="2.5"))
+        assert AuditEntry.objects.get().after == {"share_weight": "2.5"}
 
     def test_a_right_is_audited(self, admin: Client) -> None:
         user = UserFactory(tickets=0)

@@ -172,7 +172,7 @@ class TestPage:
             "This account can't look up tasks. Check the provider's dashboard.",
             "Use this task",
             "Nothing is sent twice",
-            "for attempt 2 of 3. Its 8 tickets stay reserved",
+            "for attempt 2 of 4. Its 8 tickets stay reserved",
             "It uses a slot until",
             "8 tickets are returned to",
             "up to $2.00",

@@ -32,13 +32,14 @@ from queue_app.models import (
     ProviderAccount,
     ReviewItem,
     State,
+    TicketBudget,
     User,
     WebhookEndpoint,
     WorkerProcess,
 )
 from queue_app.work import bulk, roles
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job, make_schedule
 
 pytestmark = pytest.mark.django_db
 Verb = BulkAction.Verb
@@ -55,6 +56,7 @@ ROLES = (NOBODY, *LOOKING)
 EDITED = {roles.CATALOGUE: "AC", EVERY_RIGHT: "AC", SUPERUSER: "AC"}
 ONLY_CHANGED = {roles.CATALOGUE: "C", EVERY_RIGHT: "C", SUPERUSER: "C"}
 DELETED = {**EDITED, EVERY_RIGHT: "ACD", SUPERUSER: "ACD"}
+BUDGETS = dict.fromkeys((roles.OPERATOR, roles.FINANCE, EVERY_RIGHT, SUPERUSER), "ACD")
 BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.generationmodel": EDITED,
     "queue_app.modelconcurrencylimit": {**EDITED, roles.OPERATOR: "C"},
@@ -69,9 +71,10 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.user": {EVERY_RIGHT: "AC", SUPERUSER: "AC"},
     "auth.group": {SUPERUSER: "ACD"},
     "queue_app.apikey": {EVERY_RIGHT: "CD", SUPERUSER: "CD"},
+    "queue_app.ticketbudget": BUDGETS,
     # written by verbs alone
     "queue_app.job": {},
-    "queue_app.batch": {},
+    "queue_app.batch": dict.fromkeys(OPERATORS, "C"),
     "queue_app.attempt": {},
     "queue_app.jobevent": {},
     "queue_app.reviewitem": {},
@@ -86,6 +89,7 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.workerprocess": {},
     "queue_app.inboundwebhook": {},
     "queue_app.webhookendpoint": {},
+    "queue_app.schedule": {},
     "campaigns.campaign": {},
     "campaigns.combination": {},
 }
@@ -99,7 +103,9 @@ ACTIONS: dict[str, dict[str, set[str]]] = {
         SUPERUSER: OPERATED | {"refund"},
     },
     "queue_app.batch": {role: {"pause", "resume"} for role in OPERATORS},
+    "queue_app.schedule": {role: {"pause", "resume"} for role in OPERATORS},
     "queue_app.reviewitem": {role: {"queue_again", "give_up"} for role in OPERATORS},
+    "queue_app.ticketbudget": dict.fromkeys(BUDGETS, GONE),
     "campaigns.brand": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
     "campaigns.compliancerule": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
     "queue_app.apikey": {role: {"revoke_selected"} for role in (EVERY_RIGHT, SUPERUSER)},
@@ -130,7 +136,9 @@ class Rows:
         ComplianceRule.objects.create(name="No miracles", pattern="miracle", reason="A promise.")
         Brand.objects.create(name="Unused")
         make_endpoint(self.owner)
+        make_schedule(self.owner)
         ApiKey.objects.create(self.owner, scopes=["read"], name="till")
+        TicketBudget.objects.create(user=self.owner, tickets=100, created_at=NOON)
 
     def of(self, model: type[Model]) -> Model:
         """A row that nothing but a missing right protects: no campaign was made with it, and it is nobody of the staff."""
@@ -270,6 +278,7 @@ PAGES: dict[str, list[tuple[str, Callable[[Rows], list[object]], dict[str, str],
     "drift": [("GET", none, {}, LOOKING)],
     "queue_app_auditentry_export": [("GET", none, {}, LOOKING)],
     "model_price": [("POST", none, {"try.model": "sora-2"}, LOOKING)],
+    "peak_hours": [("POST", none, {"peak_hours": "22:00-02:00"}, LOOKING)],
     "limit": [("POST", none, SORA, OPERATORS)],
     "limit_forecast": [("GET", none, SORA, OPERATORS)],
     "pause": [("GET", none, SORA, OPERATORS), ("POST", none, SORA, OPERATORS)],

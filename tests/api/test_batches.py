@@ -185,6 +185,14 @@ class TestVerbs:
         assert (found["cancelled"], found["processing"], found["completed"]) == (2, 1, 1)
         assert api.post(address(batch, "cancel/")).status_code == 200
 
+    def test_pause_keeps_its_reason_and_its_end(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        asked = {"reason": "new packshot", "until": "2030-01-02T08:00:00Z"}
+        found = api.post(address(batch, "pause/"), asked).json()
+        assert (found["paused_reason"], found["paused_until"]) == ("new packshot", "2030-01-02T08:00:00Z")
+        assert api.post(address(batch, "resume/")).json()["paused_until"] is None
+        assert api.post(address(batch, "pause/"), {"until": "soon"}).status_code == 400
+
     def test_pause_holds_its_jobs_and_resume_lets_them_go(self, api, owner):
         batch = BatchFactory(owner=owner)
         job = make_job(owner=owner, batch=batch)

@@ -15,7 +15,7 @@ from queue_app.work import bulk, endpoints
 from tests.api.test_files import make_stored
 from tests.api.test_strict import every_call
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, UserFactory, make_endpoint, make_job
+from tests.factories import NOON, UserFactory, make_endpoint, make_job, make_schedule
 
 CALLERS = ("nobody", "another user", "read key", "submit key", "session", "staff reader", "operator")
 # what each caller gets, in this order; the keys and the session are those of the rows' owner, the others have every scope
@@ -51,16 +51,19 @@ TABLE = {
     "campaigns/<int:pk>/": {"get": READ_ROW, "patch": WRITE_ROW},
     "campaigns/<int:pk>/cancel/": {"post": WRITE_ROW},
     "campaigns/<int:pk>/combinations/": {"get": READ_ROW},
+    "campaigns/<int:pk>/drop/": {"post": WRITE_ROW},
     "campaigns/<int:pk>/pause/": {"post": WRITE_ROW},
+    "campaigns/<int:pk>/release/": {"post": WRITE_ROW},
     "campaigns/<int:pk>/resume/": {"post": WRITE_ROW},
     "campaigns/<int:pk>/retry-failed/": {"post": WRITE_ROW},
     "combinations/<int:pk>/": {"get": READ_ROW, "patch": WRITE_ROW},
     "dimensions/": {"get": READ},
     "jobs/": {"get": READ, "post": CREATE},
-    "jobs/<int:pk>/": {"get": READ_ROW},
+    "jobs/<int:pk>/": {"get": READ_ROW, "patch": WRITE_ROW},
     "jobs/<int:pk>/assets/": {"delete": WRITE_ROW},
     "jobs/<int:pk>/cancel/": {"post": WRITE_ROW},
     "jobs/<int:pk>/events/": {"get": READ_ROW},
+    "jobs/<int:pk>/move/": {"post": WRITE_ROW},
     "jobs/<int:pk>/retry/": {"post": WRITE_ROW},
     "jobs/<int:pk>/status/": {"get": READ_ROW},
     "jobs/batch/": {"post": CREATE},
@@ -71,6 +74,10 @@ TABLE = {
     "models/<str:key>/": {"get": READ, "patch": SET_LIMIT},
     "queue/": {"get": READ},
     "queue/stream/": {"get": STREAM},
+    "schedules/": {"get": READ, "post": CREATE},
+    "schedules/<int:pk>/": {"get": OWN_ROW, "patch": CHANGE_OWN, "delete": DELETE_OWN},
+    "schedules/<int:pk>/pause/": {"post": CHANGE_OWN},
+    "schedules/<int:pk>/resume/": {"post": CHANGE_OWN},
     "uploads/": {"post": REFUSED},
     "uploads/<uuid:pk>/": {"get": READ_ROW},
     "usage/": {"get": READ},
@@ -102,13 +109,19 @@ BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["cal
 BODIES = {
     ("post", "jobs/"): JOB,
     ("post", "jobs/batch/"): {"jobs": [JOB]},
+    ("patch", "jobs/<int:pk>/"): {"priority": -10},
+    ("post", "jobs/<int:pk>/move/"): {"to": "first"},
     ("post", "campaigns/"): BRIEF,
     ("post", "bulk-actions/"): {"action": "cancel", "filter": {}},
     ("patch", "batches/<int:pk>/"): {"priority": -10},
     ("patch", "campaigns/<int:pk>/"): {"max_concurrent": 2},
+    ("post", "campaigns/<int:pk>/drop/"): {"all": True},
+    ("post", "campaigns/<int:pk>/release/"): {"all": True},
     ("patch", "combinations/<int:pk>/"): {"note": "Too dark."},
     ("post", "keys/"): {"scopes": ["submit"]},
     ("patch", "keys/<int:pk>/"): {"name": "CI"},
+    ("post", "schedules/"): {"name": "Daily", "cron": "0 9 * * *", "job": JOB},
+    ("patch", "schedules/<int:pk>/"): {"name": "Weekly"},
     ("post", "webhook-endpoints/"): {"url": "https://example.com/hooks", "events": ["job.completed"]},
     ("patch", "webhook-endpoints/<int:pk>/"): {"description": "Ours"},
     ("patch", "models/<str:key>/"): {"max_concurrent": 2},
@@ -152,6 +165,7 @@ def addresses(owner: User) -> Callable[[str], str]:
         "campaigns": campaign.pk,
         "combinations": campaign.combinations.first().pk,
         "keys": ApiKey.objects.create(owner, scopes=["submit"])[0].pk,
+        "schedules": make_schedule(owner).pk,
         "uploads": upload.pk,
         "webhook-endpoints": endpoint.pk,
     }

@@ -41,7 +41,7 @@ class TestQueue:
         assert [job["id"] for job in found["processing"]] == [running.pk]
         assert [(job["id"], job["model"], job["position"]) for job in found["queued"]] == [
             (first.pk, "sora-2", 1),
-            (second.pk, "sora-2", 2),
+            (second.pk, "sora-2", 3),  # after the other account's turn
         ]
 
     def test_tells_our_machines_to_staff_alone(self, api_for, staff):

@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from queue_app import lifecycle, tickets
 from queue_app.insight import search
-from queue_app.models import Attempt, Job
+from queue_app.models import Attempt, GenerationModel, Job, Outcome
+from queue_app.ui import job_facts
 from tests.factories import NOON, BatchFactory, UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +107,23 @@ class TestOneJob:
         assert [stage["status"] for stage in found["stages"][:3]] == ["done", "done", "bad"]
         assert found["attempts"][0]["error"] == {"code": "retryable", "message": "It broke."}
         assert (found["tickets"]["reserved"], found["completed_at"], found["result_url"]) == (0, None, None)
+
+    def test_that_failed_tells_what_to_do_now(self, api, owner):
+        found = api.get(f"{URL}{make_job('failed', owner=owner).pk}/").json()
+        assert (found["remedy"], found["retry_may_help"]) == ("Temporary problem. Retry it.", True)
+        assert (found["attempts_allowed"], found["next_attempt_at"]) == (4, None)
+
+    def test_that_waits_for_its_next_attempt_tells_when_it_starts(self, api, owner):
+        job = make_job("running", owner=owner)
+        trouble, later = lifecycle.Trouble("provider_failed", "It broke."), NOON + timedelta(days=9999)
+        lifecycle.put_back(job, at=NOON, actor="worker", outcome=Outcome.FAILED, spent=True, trouble=trouble, not_before=later)
+        GenerationModel.objects.filter(pk=job.model_id).update(max_attempts=7)
+        found = api.get(f"{URL}{job.pk}/").json()
+        assert (found["attempts_allowed"], found["next_attempt_at"]) == (7, later.isoformat().replace("+00:00", "Z"))
+        assert api.get(URL).json()["results"][0]["next_attempt_at"] == found["next_attempt_at"]
+        job.refresh_from_db()
+        said = job_facts.facts(Job.objects.get(pk=job.pk), at=NOON, group="batch")["next_attempt"]
+        assert said.startswith("Attempt 2 of 7 starts at ") and said.endswith(" or later.")
 
     def test_shows_no_secret(self, api, owner):
         job = make_job("running", owner=owner)

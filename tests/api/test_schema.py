@@ -26,7 +26,7 @@ from queue_app.api import document
 from queue_app.models import ApiKey
 from queue_app.work import bulk
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job, make_schedule
 
 OURS = re.compile(r"/api/v1/(jobs|batches|keys|models|queue|wallet)/")
 COMMITTED = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
@@ -121,7 +121,7 @@ class TestTheDocument:
             for call in document.calls(whole)
         }
         retries = {"jobs_retry", "batches_retry_failed", "campaigns_retry_failed"}
-        repeatable = {"jobs_create", "jobs_batch_create", "campaigns_create", "bulk_actions_create", *retries}
+        repeatable = {"jobs_create", "jobs_batch_create", "campaigns_create", "bulk_actions_create", "schedules_create", *retries}
 
         for name, answers in calls.items():
             rates = {"RateLimit", "RateLimit-Policy"}
@@ -157,12 +157,14 @@ BEYOND_SHAPE = {"cursor", "model", "kind", "prompt", "parameters", "metadata", "
     *("duration", "aspect_ratio", "loop", "resolution", "quality", "audio", "count", "num_images", "seed", "negative_prompt"),
     *("images", "reference_images", "file", "url"),
 }
-# options that belong to one action, days that make no period, names that only batches without a campaign may have
+# options that belong to one action, days that make no period, names that only batches without a campaign may have, calendars
 BEYOND_THE_SHAPE_OF = {
     "bulk_actions_create": {"priority", "tickets", "refund", "reason"},
     "usage_read": {"from", "to", "owner"},
     "batches_change": {"name"},
     "campaigns_change": {"name"},
+    **{name: {"", "combinations", "values", "all"} for name in ("campaigns_release", "campaigns_drop")},  # exactly one of them
+    **{key: {"name", "cron", "time_zone", "job", "campaign"} for key in ("schedules_create", "schedules_change")},
 }
 GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
 BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}
@@ -174,6 +176,8 @@ GOOD_BODIES = {
     "bulk_actions_create": {"action": "retry", "filter": {"status": "failed"}, "delay_seconds": 300},
     "batches_change": {"priority": 5},
     "campaigns_change": {"name": "Winter"},
+    "schedules_create": {"name": "Daily", "cron": "0 9 * * *", "job": GOOD},
+    "schedules_change": {"time_zone": "Europe/Madrid"},
     "webhook_endpoints_create": {"url": "https://example.com/hooks", "events": ["job.completed"]},
 }
 
@@ -196,6 +200,7 @@ def test_every_call_answers_as_the_document_says(live_server, figures):
         "combinations": batch.combinations.first().pk,
         "jobs": job.pk,
         "keys": ApiKey.objects.create(owner, scopes=["read"])[0].pk,
+        "schedules": make_schedule(owner).pk,
         "webhook-endpoints": make_endpoint(owner).pk,
     }
     _, key = ApiKey.objects.create(owner, scopes=["read", "submit", "manage"])

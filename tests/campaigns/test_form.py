@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from campaigns import drafts
 from campaigns.models import Brand, Campaign, ComplianceRule, Dimension, DimensionValue, Draft
 from queue_app import clock
-from queue_app.models import GenerationModel, Job, ModelConcurrencyLimit, ModelRoute, User, Wallet
+from queue_app.models import GenerationModel, Job, ModelConcurrencyLimit, ModelRoute, QueueSettings, User, Wallet
 from queue_app.work import policy
 from tests.campaigns.support import SMALL, full_matrix, make_campaign
 from tests.factories import UserFactory
@@ -166,10 +166,16 @@ class TestWhatFollowsFromAChange:
 
     def test_a_large_campaign_says_who_waits(self, tab):
         many = {f"dim.{key}": values for key, values in full_matrix().items() if key != "city"}
+        QueueSettings.objects.update(bulk_priority=-10)
         tab.post(preview=True, **four(**many))
-        assert "Campaigns over 20 videos run at low priority. Normal-priority jobs go first, even later ones." in tab.text
+        until = "Normal-priority jobs go first until yours have waited 30 minutes."
+        assert f"Campaigns over 20 videos run at low priority. {until}" in tab.text
+        QueueSettings.objects.update(aging_minutes=None)
         tab.post(preview=True, priority="-10")
         assert "This campaign runs at low priority. Normal-priority jobs go first, even later ones." in tab.text
+        tab.post(preview=True, priority="0")
+        assert "Accounts take turns: jobs of others start between your 120 videos." in tab.text
+        QueueSettings.objects.update(fair_share=False)
         tab.post(preview=True, priority="0")
         first = "At normal priority, later sora-2 jobs of the same priority start after all 120 videos"
         assert f"{first}, unless a limit slows yours down." in tab.text
@@ -248,7 +254,7 @@ class TestTheDraft:
         again = Tab(client_for(owner))
         for typed in ("Spring", "Hush", "The parcel opens.", 'value="3"'):
             assert typed in again.html
-        assert again.html.count(" checked>") == 4 + 4  # values, and rows of the matrix
+        assert again.html.count(" checked>") == 4 + 4 + 1  # values, rows of the matrix, and how it starts
         assert "Draft saved" in again.text
 
     def test_is_nobody_elses(self, tab, client_for):

@@ -115,6 +115,47 @@ class TestQuickGeneration:
         assert "This needs 8 tickets, but only 3 are available (5 short)." in html_of(answer)
         assert "A kite over the sea.</textarea>" in html_of(answer)
 
+    def test_each_job_type_that_the_user_may_use_is_offered_with_its_priority_price_and_time(self, web: Client) -> None:
+        said = text_of(look(web, HOME)).replace("\xa0", " ")
+        assert "Video: normal priority, from 2 tickets and 5s" in said
+        assert "Image: normal priority, from 1 ticket and 5s" in said
+        assert "Doubt" not in said
+
+    def test_a_restricted_type_is_offered_to_those_who_may_use_it_at_the_priority_they_would_get(self, client_for: Login) -> None:
+        may = client_for(UserFactory(rights=["submit_restricted_kinds"]))
+        also_above = client_for(UserFactory(rights=["submit_restricted_kinds", "exceed_normal_priority"]))
+        assert "Doubt: normal priority" in text_of(look(may, HOME))
+        assert "Doubt: high priority" in text_of(look(also_above, HOME))
+        assert "Daily current affairs: low priority" in text_of(look(may, HOME))
+        assert also_above.post(GENERATE, asked(kind="doubt")).status_code == 302
+        job = Job.objects.get()
+        assert (job.kind_id, job.priority, job.priority_reasons) == ("doubt", 10, ["default for doubt"])
+
+    @pytest.mark.parametrize(
+        "kind, said", [("doubt", "You don&#x27;t have permission for the job type “doubt”"), ("none", "Unknown")]
+    )
+    def test_a_type_that_is_not_offered_is_refused_at_its_field_and_nothing_is_lost(
+        self, web: Client, kind: str, said: str
+    ) -> None:
+        answer = web.post(GENERATE, asked(kind=kind, aspect_ratio="9:16"))
+        html = html_of(answer)
+        assert (answer.status_code, Job.objects.count()) == (422, 0)
+        assert said in html
+        assert re.search(r'<select id="kind"\s+name="kind"\s+aria-describedby="note-kind"\s+aria-invalid="true"', html)
+        assert f'<option value="{kind}" selected>{kind} (not available)</option>' in html
+        assert '<option value="9:16" selected>' in html and "A kite over the sea.</textarea>" in html
+
+    def test_another_type_brings_its_models(self, web: Client) -> None:
+        html = look(web, "/quick/choices/?kind=image&model=sora-2")
+        assert 'value="image" selected' in html and 'value="sora-2"' not in html
+        assert '<option value="flash-scanner-v2.5" selected>' in html
+
+    def test_a_type_without_a_model_of_its_medium_is_refused_with_those_that_fit(self, web: Client) -> None:
+        answer = web.post(GENERATE, asked(kind="image"))
+        assert "“image” is for images; sora-2 generates videos. Choose one of: video." in html_of(answer)
+        assert '<option value="sora-2" selected>' in html_of(answer)
+        assert not Job.objects.exists()
+
     def test_looking_at_the_price_without_javascript_buys_nothing(self, web: Client) -> None:
         answer = web.post(GENERATE, asked(model="sora-2-pro", look="1"))
         assert answer.status_code == 200

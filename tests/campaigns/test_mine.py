@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from campaigns import mine
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Trouble
-from queue_app.models import Job, ModelConcurrencyLimit, State, User
+from queue_app.models import HeldFor, Job, ModelConcurrencyLimit, State, User
+from queue_app.work import holds
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.campaigns.test_page import HTMX, look, text_of, with_pictures
 from tests.factories import NOON, UserFactory, make_job
@@ -167,3 +168,55 @@ def refused(job: Job) -> None:
     """The provider rejects the prompt of a running job."""
     locked = Job.objects.select_related("model", "kind", "batch").get(pk=job.pk)
     lifecycle.fail(locked, at=NOON, actor="poller", trouble=Trouble("rejected", "It shows a real person."))
+
+
+class TestOrder:
+    def test_a_row_offers_to_move_before_ones_others_where_one_is_ahead(self, web: Client, owner: User) -> None:
+        first, second = make_job(owner=owner), make_job(owner=owner)
+        make_job(owner=UserFactory())
+        html = look(web, JOBS)
+        assert f'formaction="/jobs/{second.pk}/order/"' in html
+        assert f'formaction="/jobs/{first.pk}/order/"' not in html
+        answer = web.post(f"/jobs/{second.pk}/order/", {"to": "first", "next": "/jobs/?tab=queued"})
+        assert answer.headers["Location"] == "/jobs/?tab=queued"
+        assert f'formaction="/jobs/{first.pk}/order/"' in look(web, JOBS)
+
+    def test_the_page_of_a_job_moves_it_up_down_and_first(self, web: Client, owner: User) -> None:
+        jobs = [make_job(owner=owner) for _ in range(3)]
+        page = f"/jobs/{jobs[1].pk}/"
+        said = text_of(look(web, page))
+        assert "2 of 3 waiting sora-2 jobs of yours" in said
+        assert re.search(r"First Up Down Normal priority Set to low", said)
+        for to, place in (("down", 3), ("up", 2), ("first", 1), ("sideways", 1)):
+            web.post(f"{page}order/", {"to": to})
+            assert f"{place} of 3 waiting" in text_of(look(web, page))
+
+    def test_the_priority_is_lowered_and_taken_back_and_not_raised(self, web: Client, owner: User) -> None:
+        job = make_job(owner=owner)
+        page = f"/jobs/{job.pk}/"
+        answer = web.post(f"{page}priority/", {"priority": "-10"}, follow=True)
+        assert f"Job {job.pk:,} has low priority." in html_of(answer)
+        assert "Low priority Set to normal" in text_of(answer.content.decode())
+        for level, said in (("10", "You can only lower the priority of a job."), ("x", "Choose a priority.")):
+            assert said in html_of(web.post(f"{page}priority/", {"priority": level}, follow=True))
+        assert Job.objects.get().base_priority == -10
+
+    def test_the_page_says_how_often_waiting_raised_a_job_and_how_a_page_scored(self, web: Client, owner: User) -> None:
+        reasons = ["1500 SKUs: +30", "content missing: +20", "72 points: high"]
+        job = make_job(owner=owner, model_id="page-writer", priority=-20, priority_reasons=reasons, score=72)
+        Job.objects.filter(pk=job.pk).update(priority=0, raised=2)
+        said = text_of(look(web, f"/jobs/{job.pk}/"))
+        assert "-20, raised twice by waiting, now normal 1500 SKUs: +30 content missing: +20 72 points: high" in said
+
+    def test_of_another_user_s_job_is_not_found(self, web: Client) -> None:
+        job = make_job()
+        assert web.post(f"/jobs/{job.pk}/order/", {"to": "first"}).status_code == 404
+        assert web.post(f"/jobs/{job.pk}/priority/", {"priority": "-10"}).status_code == 404
+
+    def test_a_job_on_hold_says_what_for(self, web: Client, owner: User) -> None:
+        job = make_job(owner=owner)
+        holds.hold([job.pk], HeldFor.STORYBOARD, at=NOON, actor="ana", reason="waits for its still")
+        assert "waits for a still" in text_of(look(web, JOBS))
+        said = text_of(look(web, f"/jobs/{job.pk}/"))
+        assert "Waits for the approval of its still. It keeps its place, position 1" in said
+        assert "Set to low" not in said

@@ -32,7 +32,7 @@ from queue_app.models import (
     State,
     User,
 )
-from queue_app.work import policy
+from queue_app.work import dispatch, policy
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
 from tests.conftest import Figures
 from tests.factories import NOON, UserFactory, make_asset, make_job, make_route
@@ -575,11 +575,40 @@ class TestCancel:
         return found
 
 
+class TestItsLimit:
+    def test_is_set_by_its_owner_without_an_audit_and_holds_from_the_next_claim_on(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        address = reverse("campaigns:limit", args=[campaign.pk])
+        assert "No limit of its own. Change limit…" in text_of(look(web, page(campaign)))
+        launched = AuditEntry.objects.count()
+        said = text_of(web.post(address, {"max_concurrent": "1"}, follow=True).content.decode())
+        assert "Limit saved." in said and "At most 1 video at once." in said
+        assert AuditEntry.objects.count() == launched
+        assert len(dispatch.claim_due_jobs(at=clock.now())) == 1
+        web.post(address, {"max_concurrent": ""})
+        assert len(dispatch.claim_due_jobs(at=clock.now())) == 3
+
+    @pytest.mark.parametrize("typed", ["0", "51", "many", "1.5"])
+    def test_is_1_to_50_or_none(self, web: Client, owner: User, typed: str) -> None:
+        campaign = make_campaign(owner)
+        answer = web.post(reverse("campaigns:limit", args=[campaign.pk]), {"max_concurrent": typed})
+        assert "Enter a whole number from 1 to 50, or leave it empty for no limit." in answer.content.decode()
+        assert Batch.objects.get(pk=campaign.pk).max_concurrent is None
+
+    def test_by_staff_is_in_the_audit_and_that_of_others_is_not_there(self, client_for: Login, owner: User) -> None:
+        campaign, staff = make_campaign(owner), operator()
+        address = reverse("campaigns:limit", args=[campaign.pk])
+        client_for(staff).post(address, {"max_concurrent": "2"})
+        entry = AuditEntry.objects.get(action="change batch")
+        assert (entry.actor, entry.after) == (staff, {"max_concurrent": 2})
+        assert client_for(UserFactory()).get(address).status_code == 404
+
+
 class TestPause:
     def test_paused_with_a_reason_and_resumed(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         address = reverse("campaigns:pause", args=[campaign.pk])
-        assert "4 will wait until you resume" in text_of(look(web, address))
+        assert "4 will wait until the pause ends" in text_of(look(web, address))
         said = text_of(web.post(address, {"reason": "new packshot"}, follow=True).content.decode())
         assert re.search(r"You paused this campaign at [\d:]+: new packshot 4 videos wait and keep their position", said)
         assert "Paused" in said and "On hold campaign paused" in said and "4 on hold" in said
@@ -588,6 +617,21 @@ class TestPause:
         said = text_of(web.post(reverse("campaigns:resume", args=[campaign.pk]), follow=True).content.decode())
         assert "Campaign resumed. Queued videos kept their position." in said
         assert "Pause…" in said and "You paused" not in said
+
+    def test_ends_by_itself_where_asked(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        said = web.post(reverse("campaigns:pause", args=[campaign.pk]), {"minutes": "60"}, follow=True).content.decode()
+        assert re.search(r"You paused this campaign at [\d:]+ until [\d:, A-Za-z]+", text_of(said))
+        campaign.batch.refresh_from_db()
+        assert campaign.batch.paused_until is not None and campaign.batch.paused_until > clock.now()
+
+    def test_by_staff_needs_a_reason(self, client_for: Login, owner: User) -> None:
+        campaign, staff = make_campaign(owner), client_for(operator())
+        address = reverse("campaigns:pause", args=[campaign.pk])
+        assert "Enter a reason. Everyone with a waiting job sees it." in staff.post(address, {"minutes": "15"}).content.decode()
+        assert not Batch.objects.filter(paused=True).exists()
+        staff.post(address, {"reason": "legal check"})
+        assert Batch.objects.get(paused=True).paused_reason == "legal check"
 
     @pytest.mark.parametrize("what", ["model", "account", "queue"])
     def test_what_staff_paused_is_said_with_who_and_why(self, web: Client, owner: User, what: str) -> None:

@@ -101,6 +101,10 @@ def lay_films(site: Site) -> None:
 
 @pytest.fixture
 def campaign(site: Site) -> Campaign:
+    return anas_campaign(site)
+
+
+def anas_campaign(site: Site) -> Campaign:
     """A campaign of Ana's with four videos, launched and not started."""
     with site.orm():
         ana = User.objects.create(username="ana", first_name="Ana", password=hashed_password())

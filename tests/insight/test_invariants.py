@@ -76,6 +76,7 @@ BREAKS = [
     ("I41", "the same medium", "queued", f"UPDATE {JOB} SET kind_id = 'image'"),
     ("I43", "its client requested", "queued", f"UPDATE {JOB} SET client_not_before = '{NOON + timedelta(hours=1)}'"),
     ("I43", "after its deadline", "queued", f"UPDATE {JOB} SET deadline = '{NOON - timedelta(seconds=11)}'"),
+    ("I44", "looked at again", "queued", f"UPDATE {JOB} SET held = true, held_for = 'budget'"),
     ("I23", "one event", "running", f"UPDATE {JOB} SET state = 'storing'"),
     ("I23", "one event", "running", f"UPDATE {EVENT} SET from_state = 'queued', to_state = 'cancelled' WHERE seq = 2"),
     ("I23", "one event", "queued", f"UPDATE {EVENT} SET actor = ''"),

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from queue_app.insight import waiting
 from queue_app.models import Job, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, State
 from queue_app.work import policy
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -80,9 +80,40 @@ class TestWaitingOn:
         Job.objects.filter(pk=job.pk).update(not_before=NOON + timedelta(seconds=10))
         job.refresh_from_db()
 
-        (blocker,) = waiting.outlook([job], at=NOON).waiting_on(job)
+        lacking, aside = waiting.outlook([job], at=NOON).waiting_on(job)
 
-        assert (blocker.limit, blocker.reason) == ("not_before", "no free provider supports its parameters")
+        assert (lacking.names, lacking.reason) == (("model", "sora-2"), "its parameters are not supported")
+        assert (aside.limit, aside.reason) == ("not_before", "no free provider supports its parameters")
+        said = waiting.outlook([job], at=NOON).sentence(job)
+        assert said.startswith("sora-2 has no provider that supports these parameters. Starts at ")
+
+    def test_a_model_that_nobody_offers_hides_no_other_limit(self):
+        job = ready()
+        ModelRoute.objects.filter(model="sora-2").update(active=False)
+        QueueSettings.objects.update(paused=True)
+
+        assert [(one.limit, one.reason) for one in waiting.waiting_on(job, NOON)] == [
+            ("queue", "paused"),
+            ("model", "not available"),
+        ]
+
+    def test_names_the_account_whose_route_can_express_it(self):
+        codec = {"duration": {"field": "seconds", "as": "string", "values": [8]}, "aspect": {"field": "size", "values": ["16:9"]}}
+        ModelRoute.objects.filter(model="sora-2").update(codec=codec)
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="there", position=1)
+        ProviderAccount.objects.filter(pk="studio").update(paused=True)
+
+        assert [one.names for one in waiting.waiting_on(ready(), NOON)] == [("account", "studio")]
+
+    def test_names_a_limit_twice_that_is_paused_and_full(self):
+        set_limit("sora-2", 1)
+        make_job(State.RUNNING)
+        ModelConcurrencyLimit.objects.filter(model="sora-2").update(paused=True)
+
+        assert [(one.names, one.max) for one in waiting.waiting_on(ready(), NOON)] == [
+            (("model", "sora-2"), 0),
+            (("model", "sora-2"), 1),
+        ]
 
     def test_tells_of_the_jobs_ahead_when_nothing_blocks(self):
         make_job()

@@ -7,20 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queue_app.rules import backoff
+from queue_app.rules.backoff import Retries
 
 
-class TestRetryDelay:
-    @given(tries=st.integers(min_value=1, max_value=20), seed=st.integers())
-    def test_is_anything_up_to_5_s_doubled_with_each_try_and_never_over_10_min(self, tries: int, seed: int) -> None:
-        delay = backoff.retry_delay("exponential", tries, chance=Random(seed))
-        assert 0 <= delay <= min(600, 5 * 2**tries)
+class TestWaitAfter:
+    @given(tries=st.integers(min_value=1, max_value=20), seed=st.integers(), base=st.integers(1, 900), cap=st.integers(1, 900))
+    def test_is_anything_up_to_the_base_doubled_with_each_try_and_never_over_the_cap(
+        self, tries: int, seed: int, base: int, cap: int
+    ) -> None:
+        wait = Retries(4, "exponential", base, cap).wait_after(tries, chance=Random(seed))
+        assert 0 <= wait <= min(cap, base * 2**tries)
 
     def test_uses_the_whole_span_so_that_retries_do_not_come_in_step(self) -> None:
-        delays = sorted(backoff.retry_delay("exponential", 3, chance=Random(seed)) for seed in range(200))
-        assert delays[0] < 4 and delays[-1] > 36
+        waits = sorted(Retries(4, "exponential").wait_after(3, chance=Random(seed)) for seed in range(200))
+        assert waits[0] < 4 and waits[-1] > 36
 
-    def test_is_5_min_where_the_kind_says_fixed(self) -> None:
-        assert {backoff.retry_delay("fixed", tries, chance=Random(tries)) for tries in range(1, 5)} == {300}
+    def test_is_the_base_every_time_where_the_rule_says_fixed(self) -> None:
+        assert {Retries(4, "fixed", 300).wait_after(tries, chance=Random(tries)) for tries in range(1, 5)} == {300}
 
 
 class TestPatient:

@@ -20,19 +20,23 @@ class TestRoom:
     def test_a_full_limit_says_how_full(self):
         room = Room(caps={MODEL: 4}, used=Counter({MODEL: 4}))
 
-        blocker = room.blocker(MODEL)
+        (blocker,) = room.blockers([MODEL])
 
-        assert blocker is not None
         assert (blocker.limit, blocker.key, blocker.used, blocker.max, blocker.until) == ("model", "sora-2", 4, 4, None)
 
     def test_a_pause_closes_what_has_room_and_says_until_when(self):
         room = Room(caps={MODEL: 4}, closed={MODEL: Closed(NOON, "upkeep")})
 
-        blocker = room.blocker(MODEL)
+        (blocker,) = room.blockers([MODEL])
 
-        assert blocker is not None
         assert (blocker.max, blocker.until, blocker.reason) == (0, NOON, "upkeep")
         assert room.free(MODEL, default=9) == 0
+
+    def test_a_limit_that_is_paused_cooling_down_and_full_says_all_three(self):
+        paused = Closed(None, "upkeep", is_pause=True, also=Closed(NOON, "cooling down"))
+        room = Room(caps={MODEL: 4}, used=Counter({MODEL: 4}), closed={MODEL: paused})
+
+        assert [(found.max, found.reason) for found in room.blockers([MODEL])] == [(0, "upkeep"), (0, "cooling down"), (4, "")]
 
     def test_only_what_blocks_is_listed_the_widest_first(self):
         room = Room(caps={QUEUE: 1, KIND: 5, MODEL: 1}, used=Counter({QUEUE: 1, KIND: 1, MODEL: 1}))

@@ -17,7 +17,7 @@ from queue_app.runtime.dispatcher import Dispatcher
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk, dispatch, recovery
 from tests.cuts import end_backend
-from tests.factories import BatchFactory, JobFactory, UserFactory, claimed, make_job
+from tests.factories import BatchFactory, JobFactory, UserFactory, claimed, make_job, make_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,6 +67,15 @@ class TestTurn:
         JobFactory(not_before=clock.now() - timedelta(seconds=1))
         dispatcher.turn(woken=False)
         assert Job.objects.get().state == State.SUBMITTING
+
+    def test_a_schedule_that_is_due_is_handed_out_once_and_runs_in_its_task(self, dispatcher: Dispatcher) -> None:
+        schedule = make_schedule(UserFactory(), cron="*/5 * * * *", at=clock.now() - timedelta(minutes=6))
+        for _ in range(2):
+            dispatcher.turn(woken=False)
+        (task,) = (SignedPackage.loads(one.payload) for one in OrmQ.objects.filter(key=Queue.DELIVER.cluster))
+        assert (task["func"], task["args"]) == ("queue_app.runtime.tasks.schedule", (schedule.pk,))
+        tasks.schedule(schedule.pk)
+        assert schedule.runs.get().job_id == Job.objects.get().pk
 
     @pytest.mark.usefixtures("time_stands_still")
     def test_a_deadline_fails_the_job_that_has_not_started_by_then(

@@ -15,9 +15,13 @@ def load(at=NOON):
     return Capacity.load(at=at, policy=QueueSettings.objects.current())
 
 
-def waits_for(*, model="sora-2", batch=None, owner=0, at=NOON):
-    blockers = load(at).blockers(model=model, kind="video", batch=batch, owner=owner)
-    return [(found.limit, found.key, found.used, found.max) for found in blockers]
+def blockers(*, model="sora-2", batch=None, owner=0, at=NOON):
+    capacity = load(at)
+    return capacity.blockers(capacity.way(model), model=model, kind="video", batch=batch, owner=owner)
+
+
+def waits_for(**which):
+    return [(found.limit, found.key, found.used, found.max) for found in blockers(**which)]
 
 
 class TestBlockers:
@@ -36,7 +40,7 @@ class TestBlockers:
         until = NOON + timedelta(hours=1)
         ModelConcurrencyLimit.objects.filter(model="sora-2").update(paused=True, paused_until=until, paused_reason="upkeep")
 
-        (blocker,) = load().blockers(model="sora-2", kind="video", batch=None, owner=0)
+        (blocker,) = blockers()
         assert (blocker.limit, blocker.max, blocker.until, blocker.reason) == ("model", 0, until, "upkeep")
         assert waits_for(at=until) == []
 
@@ -52,7 +56,7 @@ class TestBlockers:
     def test_of_a_model_that_nobody_offers_say_so(self):
         ModelRoute.objects.filter(model="sora-2").delete()
 
-        (blocker,) = load().blockers(model="sora-2", kind="video", batch=None, owner=0)
+        (blocker,) = blockers()
         assert (blocker.limit, blocker.key, blocker.reason) == ("model", "sora-2", "not available")
 
     def test_are_those_of_the_route_that_is_open(self):

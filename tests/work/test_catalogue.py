@@ -65,16 +65,16 @@ class TestTheSeed:
 
     def test_has_the_kinds_of_the_design(self):
         kinds = Kind.objects.values_list(
-            "key", "default_priority", "timeout_seconds", "max_attempts", "backoff", "max_concurrent"
+            "key", "default_priority", "timeout_seconds", "max_attempts", "backoff", "retry_base_seconds", "max_concurrent"
         )
         assert set(kinds) == {
-            ("image", 0, 600, 3, "exponential", None),
-            ("video", 0, 1200, 3, "exponential", None),
-            ("page", 0, 600, 3, "exponential", None),
-            ("text", 0, 600, 3, "exponential", None),
-            ("doubt", 10, 600, 3, "exponential", None),
-            ("topic_short", 0, 600, 3, "fixed", None),
-            ("daily_ca", -10, 600, 3, "fixed", None),
+            ("image", 0, 600, 4, "exponential", 5, None),
+            ("video", 0, 1200, 4, "exponential", 5, None),
+            ("page", 0, 300, 4, "exponential", 5, None),
+            ("text", 0, 600, 4, "exponential", 5, None),
+            ("doubt", 10, 600, 4, "fixed", 300, None),
+            ("topic_short", 0, 600, 4, "fixed", 300, None),
+            ("daily_ca", -10, 600, 4, "fixed", 300, None),
         }
 
     def test_makes_sora_eight_seconds_wide_unless_said(self):

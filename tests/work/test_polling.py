@@ -82,20 +82,20 @@ class TestARunningTask:
 
 class TestATaskThatFailed:
     def test_is_bought_again_after_a_while_until_its_attempts_are_spent(self, studio: StudioProcess):
-        studio.queue_faults(create=["failed_job"] * 3)
+        studio.queue_faults(create=["failed_job"] * 4)
         job = worked(at_the_end(studio, bought()))
         first = attempt_of(job)
         assert (job.state, first.outcome, first.spent) == ("queued", "failed", True)
         assert job.not_before is None or job.not_before <= clock.now() + timedelta(seconds=10)
         assert tickets_of(job) == ("held", 996, 4)
 
-        job = worked(at_the_end(studio, bought(job)))
-        job = worked(at_the_end(studio, bought(job)))
+        for _ in range(3):
+            job = worked(at_the_end(studio, bought(job)))
 
         assert (job.state, job.error_code) == ("failed", "generation_failed")
-        assert job.error_message == "The video generation failed. (last attempt, 3 of 3)"
+        assert job.error_message == "The video generation failed. (last attempt, 4 of 4)"
         assert tickets_of(job) == ("released", 1000, 0)
-        assert [attempt.outcome for attempt in job.attempts.order_by("number")] == ["failed"] * 3
+        assert [attempt.outcome for attempt in job.attempts.order_by("number")] == ["failed"] * 4
 
     def test_is_tried_5_min_later_where_the_kind_says_so(self, studio: StudioProcess, time_stands_still: None):
         studio.queue_faults(create=["failed_job"])

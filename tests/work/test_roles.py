@@ -29,7 +29,8 @@ class TestSeed:
         assert all(name.startswith("view_") for name in looks)
         assert {"view_job", "view_ledgerentry", "view_auditentry", "view_brand", "view_group"} <= looks
         assert "view_provider_data" not in looks
-        assert rights(roles.OPERATOR) - looks == {
+        budgets = {"add_ticketbudget", "change_ticketbudget", "delete_ticketbudget"}
+        assert rights(roles.OPERATOR) - looks - budgets == {
             "operate_queue",
             "force_fail_job",
             "view_provider_data",
@@ -37,7 +38,7 @@ class TestSeed:
             "exceed_normal_priority",
             "change_modelconcurrencylimit",
         }
-        assert rights(roles.FINANCE) - looks == {"move_tickets"}
+        assert rights(roles.FINANCE) - looks == {"move_tickets", *budgets} <= rights(roles.OPERATOR) | {"move_tickets"}
         edits = rights(roles.CATALOGUE) - looks
         assert {"change_generationmodel", "add_kind", "change_alertrule", "change_brand"} <= edits
         assert all(name.startswith(("add_", "change_")) for name in edits)

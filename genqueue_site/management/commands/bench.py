@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from benchmarks import results
 
-NAMES = ("handoff", "noop", "claim", "launch", "slots", "polling", "long_calls", "waits", "webhooks")
+NAMES = ("handoff", "noop", "claim", "launch", "slots", "polling", "long_calls", "waits", "waiting", "webhooks")
 LONG = ("day", "scale", "pressure")  # take minutes or up to an hour or gigabytes of disk, so they run only by name
 
 

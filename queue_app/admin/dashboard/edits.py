@@ -1,6 +1,6 @@
 """Limits, pauses and cooldowns, changed on the dashboard: each by `policy.change`, effective for the next job."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -19,7 +19,7 @@ from queue_app.insight import snapshot
 from queue_app.models import Batch, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
 from queue_app.rules import numbers
-from queue_app.ui import addresses, display
+from queue_app.ui import addresses, display, pauses
 from queue_app.ui.access import staff
 from queue_app.ui.fragments import fragment_wanted
 from queue_app.work import policy
@@ -32,7 +32,6 @@ RECORDS: dict[str, type[Record]] = {
     "account": ProviderAccount,
     "kind": Kind,
 }
-MINUTES = {"": "Until someone resumes it", "15": "15 minutes", "60": "1 hour", "240": "4 hours", "1440": "1 day"}
 EFFECT = "Applies to the next job; running jobs continue."
 
 
@@ -79,18 +78,16 @@ def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Show what a pause will do; on POST pause."""
+    """Show what a pause will do; on POST, with a reason, pause."""
     user = operator(request)
     what, key, _ = _asked(request.POST if request.method == "POST" else request.GET)
     record = _record(what, key)
     if what == "kind":
         raise Http404("Job types can't be paused.")
-    at = clock.now()
-    if request.method == "POST":
-        reason = request.POST.get("reason", "").strip()[:200]
-        minutes = request.POST.get("minutes", "")
-        until = at + timedelta(minutes=int(minutes)) if minutes in MINUTES and minutes else None
-        policy.change(record, at=at, actor=user, reason=reason, paused=True, paused_reason=reason, paused_until=until)
+    asked = pauses.asked(request.POST, at=clock.now())
+    if request.method == "POST" and asked.reason:
+        changes: dict[str, Any] = {"paused": True, "paused_reason": asked.reason, "paused_until": asked.until}
+        policy.change(record, at=asked.at, actor=user, reason=asked.reason, **changes)
         messages.success(request, f"{_at_first(what, key)} paused. Running jobs will finish; waiting jobs keep their position.")
         return redirect("admin:index")
     row = _found(what, key)
@@ -101,7 +98,9 @@ def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
         "row": row,
         "waiting": row.waiting,
         "runs": row.slots.partition(" ")[0],
-        "minutes": MINUTES,
+        "minutes": pauses.MINUTES,
+        "asked": asked,
+        "wrong": pauses.NO_REASON if request.method == "POST" else "",
     }
     return TemplateResponse(request, "admin/dashboard/pause.html", shown)
 

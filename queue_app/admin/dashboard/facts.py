@@ -113,7 +113,7 @@ def look(*, at: datetime, anew: bool = False) -> Dashboard:
         "chips": _chips(now),
         "notes": banners.of(now, machines, at=at),
         "cards": cards.six(now, hours, in_progress, ended, len(errors), at=at),
-        "capacity": f"{now.queue.used} of {now.queue.effective} slots used, {_waiting(now)}",
+        "capacity": f"{now.queue.used} of {now.queue.effective} slots used, {_waiting(now)}{_peak(now)}",
         "lanes": {
             "rows": [row for row in lanes if row.what == "queue" or not row.is_idle],
             "idle": _idle([row for row in lanes if row.what == "model" and row.is_idle]),
@@ -137,6 +137,10 @@ def _version(shown: Any) -> str:
 
 def _waiting(now: Snapshot) -> str:
     return "no jobs waiting" if not now.waiting else f"{display.number(now.waiting)} job{'s' * (now.waiting > 1)} waiting"
+
+
+def _peak(now: Snapshot) -> str:
+    return f". {now.peak.words}" if now.peak else ""
 
 
 def _levels(now: Snapshot) -> list[Level]:

@@ -97,8 +97,7 @@ def shared(now: Snapshot, *, at: datetime) -> list[CapacityRow]:
 
 
 def of_queue(now: Snapshot, *, at: datetime) -> CapacityRow:
-    factor = f"{(now.queue.effective or 0) / (now.queue.maximum or 1):.3g}" if now.is_peak else ""
-    row = _row(now.queue, *words.of_limit(now.queue, at=at, factor=factor), url=_page(QueueSettings, "1"))
+    row = _row(now.queue, *words.of_limit(now.queue, at=at, peak=now.peak), url=_page(QueueSettings, "1"))
     row = _waiting(row, now.waiting, now.oldest[1] if now.oldest else None, None, now.drained, at=at)
     if not now.stuck:
         return row

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from queue_app.insight.pauses import PausedBy
+from queue_app.insight.peaks import PeakHours
 from queue_app.insight.snapshot import Lane, Limit, Snapshot
 from queue_app.rules.words import one_line
 from queue_app.ui import display
@@ -82,15 +83,19 @@ def of_lane(lane: Lane, queue: Limit, *, at: datetime) -> tuple[str, str]:
     return "", f"{account.key}, ~{display.duration(usual.of(lane.model).seconds)}"
 
 
-def of_limit(limit: Limit, *, at: datetime, factor: str = "") -> tuple[str, str]:
+def of_limit(limit: Limit, *, at: datetime, peak: PeakHours | None = None) -> tuple[str, str]:
     """Return why a limit of the queue, an account or a job type is closed or lowered, with the name of an icon; else empty."""
     if limit.paused or limit.shut:
         said = pause(limit) if limit.paused else closed(limit, at=at)
         return "warn" if limit.cooling_until and not limit.paused else "pause", said
     if limit.what == "queue":
-        return "", f"peak hours × {factor}" if factor else "outside peak hours"
+        return "", _peak(peak) if peak else "outside peak hours"
     lowered = _lowered(limit)
     return ("warn", f"{lowered} (rate limited)") if lowered else ("", "")
+
+
+def _peak(peak: PeakHours) -> str:
+    return f"limit {peak.limit} {peak.when}" if peak.begins else f"peak hours {peak.when}"
 
 
 def pause(limit: Limit) -> str:

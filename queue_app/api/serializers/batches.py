@@ -7,6 +7,8 @@ from queue_app.api.serializers.base import Shape
 from queue_app.api.serializers.jobs import BatchLinksOut, EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
 from queue_app.models import LedgerTransaction
 
+BUDGET_HELP = "Tickets that its jobs may cost together. Null for no budget."
+
 
 class BatchCostOut(TicketsOut):
     tickets = serializers.IntegerField(help_text="Reserved and charged together.")
@@ -31,6 +33,7 @@ class BatchLine(Shape):
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
+    paused_until = Moment(allow_null=True, help_text="The pause ends then. Null until someone resumes it.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
     )
@@ -45,6 +48,7 @@ class BatchOut(BatchLine):
     """A batch in full."""
 
     cost = BatchCostOut()
+    budget_tickets = serializers.IntegerField(allow_null=True, help_text=BUDGET_HELP)
 
 
 class VerdictsOut(Shape):

@@ -21,13 +21,17 @@ class EtaOut(Shape):
 
 
 class WaitingOnOut(Shape):
-    limit = serializers.CharField(help_text="queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
-    key = serializers.CharField()
-    used = serializers.IntegerField()
+    limit = serializers.CharField(
+        help_text="held, budget, queue, kind, account, long, model, user, batch, not_before or jobs_ahead."
+    )
+    key = serializers.CharField(
+        help_text="Of what. Of `held`: canary, storyboard, breaker or budget. Of `budget`: user, campaign or key."
+    )
+    used = serializers.IntegerField(help_text="Jobs; tickets of a budget.")
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
-    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at. Null if there is none.")
+    link = serializers.CharField(allow_null=True, help_text="Where you can see or change it. Null if nowhere.")
 
 
 class StageOut(Shape):
@@ -49,7 +53,7 @@ class AttemptOut(Shape):
     accepted_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
     outcome = serializers.ChoiceField(choices=Outcome.choices, allow_null=True)
-    spent = serializers.BooleanField(help_text="Counts towards the attempts of the job type.")
+    spent = serializers.BooleanField(help_text="Counts towards `attempts_allowed`.")
     error = serializers.SerializerMethodField()
 
     @extend_schema_field(ErrorOut(allow_null=True))
@@ -102,6 +106,7 @@ class LinksOut(Shape):
     status = serializers.CharField()
     events = serializers.CharField()
     cancel = serializers.CharField()
+    move = serializers.CharField()
     retry = serializers.CharField()
     assets = serializers.CharField(help_text="For DELETE.")
 
@@ -124,7 +129,8 @@ class JobLine(Shape):
     kind = serializers.CharField()
     model = serializers.CharField()
     prompt = serializers.CharField()
-    priority = serializers.IntegerField()
+    priority = serializers.IntegerField(help_text="As requested or computed.")
+    effective_priority = serializers.IntegerField(help_text="What counts: waiting raises a job below normal.")
     position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
     progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
     preview = serializers.BooleanField()
@@ -163,8 +169,11 @@ class JobOut(Shape):
     prompt = serializers.CharField()
     parameters = serializers.DictField()
     metadata = serializers.DictField()
-    priority = serializers.IntegerField()
-    priority_reasons = serializers.ListField(child=serializers.CharField())
+    priority = serializers.IntegerField(help_text="As requested or computed.")
+    effective_priority = serializers.IntegerField(help_text="What counts: waiting raises a job below normal.")
+    priority_reasons = serializers.ListField(child=serializers.CharField(), help_text="Why it has this priority.")
+    raised = serializers.IntegerField(help_text="Levels that waiting has raised it by.")
+    score = serializers.IntegerField(allow_null=True, help_text="Points of a page: higher ones go first. Else null.")
     deadline = Moment(allow_null=True, help_text="As requested.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once the job is finished. Only its owner sees its query."
@@ -182,9 +191,13 @@ class JobOut(Shape):
     progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
     stages = StageOut(many=True)
     attempts = AttemptOut(many=True)
+    attempts_allowed = serializers.IntegerField(help_text="Attempts that may count before it fails, by its model or job type.")
+    next_attempt_at = Moment(allow_null=True, help_text="Earliest time of the next attempt. Null unless it waits for one.")
     tickets = TicketsOut()
     cost = CostOut()
     error = ErrorOut(allow_null=True)
+    remedy = serializers.CharField(help_text="What to do about the error, in one or two sentences. Empty without an error.")
+    retry_may_help = serializers.BooleanField(help_text="False without an error, and if a plain retry would fail again.")
     assets = AssetOut(many=True, help_text="The main file first.")
     result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
     cancel_asked = serializers.BooleanField()

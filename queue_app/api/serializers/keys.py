@@ -5,12 +5,21 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.fields import Listed, Moment, Text
+from queue_app.api.fields import Listed, Moment, Text, Whole
 from queue_app.api.serializers.base import Shape, StrictSerializer
 from queue_app.models import ApiKey
+from queue_app.models.budget import MOST
 
 _NAME_HELP = "Name of the key, such as the program that uses it."
 _END_HELP = "Time after which the key is refused; null: never. Not later than the expiry of the key that you use."
+_BUDGET_HELP = (
+    "Tickets that jobs submitted with it may cost each day, from 1; null: no budget. Jobs beyond it wait until 00:00 in the "
+    "queue's time zone."
+)
+
+
+def _budget(words: str) -> Whole:
+    return Whole(required=False, allow_null=True, min_value=1, max_value=MOST, help_text=words)
 
 
 @extend_schema_field({"type": "array", "items": {"type": "string", "enum": [*ApiKey.SCOPES]}, "minItems": 1})
@@ -33,16 +42,18 @@ class KeyAsked(StrictSerializer):
         "Default: `read` and `submit`, as far as it has them.",
     )
     expires_at = Moment(required=False, allow_null=True, help_text=f"{_END_HELP} Default: the expiry of that key.")
+    budget_tickets_per_day = _budget(f"{_BUDGET_HELP} Default: no budget.")
 
 
 class KeyChange(StrictSerializer):
-    """A key's name, its end, or both."""
+    """A key's name, its end, its budget, or several of them."""
 
-    one_of = ("name", "expires_at")
-    left_out = "Send name, expires_at, or both."
+    one_of = ("name", "expires_at", "budget_tickets_per_day")
+    left_out = "Send name, expires_at, budget_tickets_per_day, or several of them."
 
     name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text=_NAME_HELP)
     expires_at = Moment(required=False, allow_null=True, help_text=_END_HELP)
+    budget_tickets_per_day = _budget(_BUDGET_HELP)
 
 
 class KeyOut(Shape):
@@ -54,6 +65,7 @@ class KeyOut(Shape):
     scopes: Any = serializers.ListField(child=serializers.ChoiceField(ApiKey.SCOPES))
     created_at = Moment(source="created")
     expires_at = Moment(source="expiry", allow_null=True, help_text="Null: never.")
+    budget_tickets_per_day = serializers.IntegerField(allow_null=True, help_text="Null: no budget. Used: see `GET usage/`.")
     last_used_at = Moment(allow_null=True, help_text="Kept once a minute.")
     last_used_from = serializers.CharField(allow_null=True, help_text="IP address, as the web server knows it.")
     revoked_at = Moment(allow_null=True, help_text="Revoked keys are refused, and listed for 30 days.")

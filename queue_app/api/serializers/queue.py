@@ -9,11 +9,14 @@ from queue_app.api.fields import Moment
 from queue_app.api.serializers.base import Shape, render
 from queue_app.api.serializers.jobs import JobLine
 from queue_app.insight.snapshot import Lane, Limit
-from queue_app.models.catalog import Medium
+from queue_app.models.catalog import Backoff, Medium
 from queue_app.work import usual
 
 SHARED_FOR = 1.0  # seconds for which all callers of a process get the same counts
-_OF_THE_ROW = ("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "price", "parameters")
+_OF_THE_ROW = (
+    *("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "price", "parameters"),
+    *("timeout_seconds", "max_attempts", "backoff", "retry_base_seconds", "retry_cap_seconds"),
+)
 
 
 class ModelOut(Shape):
@@ -39,6 +42,11 @@ class ModelOut(Shape):
     )
     typical_seconds = serializers.IntegerField(help_text="How long its jobs usually take: the median of its last runs.")
     typical_basis = serializers.CharField(help_text="What that is based on: “the last 37 runs”, or “the model's typical time”.")
+    timeout_seconds = serializers.IntegerField(allow_null=True, help_text="Null, here and below: that of the job type.")
+    max_attempts = serializers.IntegerField(allow_null=True)
+    backoff = serializers.CharField(help_text="`exponential` or `fixed`. Empty: that of the job type.")
+    retry_base_seconds = serializers.IntegerField(allow_null=True)
+    retry_cap_seconds = serializers.IntegerField(allow_null=True)
     parameters = serializers.DictField()
 
 
@@ -52,8 +60,11 @@ class KindOut(Shape):
     allowed = serializers.BooleanField(help_text="Whether you may submit jobs of this type.")
     default_priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True, help_text="Concurrent jobs of this type. Null for no limit.")
-    timeout_seconds = serializers.IntegerField(help_text="Unless the model has a timeout of its own.")
-    max_attempts = serializers.IntegerField(help_text="Attempts at a provider before a job fails.")
+    timeout_seconds = serializers.IntegerField(help_text="Seconds. Models may have values of their own, here and below.")
+    max_attempts = serializers.IntegerField(help_text="Attempts at a provider before a job fails, the first included.")
+    backoff = serializers.ChoiceField(choices=Backoff.choices, help_text="How the wait before the next attempt grows.")
+    retry_base_seconds = serializers.IntegerField(help_text="The wait, or what doubles with each attempt.")
+    retry_cap_seconds = serializers.IntegerField(help_text="The longest wait.")
     files_kept_days = serializers.IntegerField(allow_null=True, help_text="Files are deleted after so many days. Null: kept.")
 
 

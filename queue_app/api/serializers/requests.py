@@ -10,6 +10,7 @@ from queue_app.api.fields import CalendarDay, Flag, Keyed, Mapped, Moment, Numbe
 from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
 from queue_app.live.waits import LONGEST_SECONDS
 from queue_app.models import BulkAction, Status
+from queue_app.models.budget import MOST as BUDGET_MOST
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.models.job import URL_MOST
 from queue_app.rules import priority
@@ -113,6 +114,31 @@ class RetryAsked(StrictSerializer):
     )
 
 
+class JobChange(StrictSerializer):
+    """The priority of a queued job."""
+
+    one_of = ("priority",)
+    left_out = "Send priority."
+
+    priority = Priority(required=False)
+
+
+class MoveAsked(StrictSerializer):
+    """Where a queued job goes among its owner's jobs of the same model and priority."""
+
+    one_of = ("to", "before")
+    left_out = 'Send {"to": "first"} or {"before": the id of another of these jobs}.'
+
+    to = serializers.ChoiceField(choices=["first"], required=False, help_text="Before all of them.")
+    before = Whole(required=False, min_value=1, max_value=BIGGEST_ID, help_text="Before this one.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """:raises ValidationError: there is no place, or there are two."""
+        if attrs.keys() >= {*self.one_of}:
+            raise serializers.ValidationError({"before": ["Send to or before, not both."]})
+        return super().validate(attrs)
+
+
 class UrlAsked(StrictSerializer):
     """An image to fetch."""
 
@@ -139,13 +165,14 @@ class ModelChange(StrictSerializer):
     reason = Text(
         required=False, allow_blank=True, max_length=200, help_text="Reason. Saved with the change and shown while paused."
     )
+    until = Moment(required=False, allow_null=True, help_text="A pause ends then. Default: null, until it is resumed.")
 
 
 class BatchChange(StrictSerializer):
-    """Name, limit and priority of a batch."""
+    """Name, limit, budget and priority of a batch."""
 
-    one_of = ("name", "max_concurrent", "priority")
-    left_out = "Send name, max_concurrent (1 to 50, or null for no limit), priority, or several of them."
+    one_of = ("name", "max_concurrent", "budget_tickets", "priority")
+    left_out = "Send name, max_concurrent (1 to 50, or null for no limit), budget_tickets, priority, or several of them."
 
     name = Text(most=BATCH_NAME_MOST, required=False, allow_blank=True)
     max_concurrent = Whole(
@@ -155,7 +182,23 @@ class BatchChange(StrictSerializer):
         max_value=BATCH_LIMIT_MOST,
         help_text="Concurrent jobs. Null for no limit.",
     )
+    budget_tickets = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BUDGET_MOST,
+        help_text="Tickets that its jobs may cost together. A higher one releases waiting jobs. Null for no budget.",
+    )
     priority = Priority(required=False)
+
+
+class PauseAsked(StrictSerializer):
+    """Why, and until when. Both may be left out."""
+
+    may_be_missing = True
+
+    reason = Text(required=False, allow_blank=True, max_length=200, help_text="Shown to all who wait. Saved with the change.")
+    until = Moment(required=False, allow_null=True, help_text="The pause ends then. Default: null, until it is resumed.")
 
 
 class JobFilters(Query):

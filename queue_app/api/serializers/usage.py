@@ -4,9 +4,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from queue_app.api.fields import Moment
 from queue_app.api.serializers.base import Shape
 from queue_app.insight.usage import UsageLine
+from queue_app.models import TicketBudget
 from queue_app.rules import numbers
+from queue_app.work.ticket_budgets import NAMES
 
 
 class UsageLineOut(Shape):
@@ -28,6 +31,18 @@ class UsageLineOut(Shape):
         return numbers.dollars(line.usd_estimated)
 
 
+class BudgetOut(Shape):
+    """A ticket budget. Jobs that exceed it wait; see `waiting_on` of a job."""
+
+    scope = serializers.ChoiceField(choices=[*NAMES.values()], help_text="Whose jobs count: the user's, a campaign's or a key's.")
+    id = serializers.IntegerField(help_text="Of the user, the campaign or batch, or the key.")
+    name = serializers.CharField()
+    period = serializers.ChoiceField(choices=TicketBudget.Period.values)
+    tickets = serializers.IntegerField()
+    used = serializers.IntegerField(help_text="Tickets of jobs that started in the period and neither failed nor were cancelled.")
+    resets_at = Moment(allow_null=True, help_text="When the next day of a daily budget begins. Null: never.")
+
+
 class UsageOut(Shape):
     from_ = serializers.DateField()
     to = serializers.DateField()
@@ -35,6 +50,7 @@ class UsageOut(Shape):
     owner = serializers.CharField()
     lines = UsageLineOut(many=True, help_text="In order of their names. Days and models without any are left out.")
     total = UsageLineOut()
+    budgets = BudgetOut(many=True, help_text="As they stand now. Those of finished campaigns are left out.")
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields by their names in the answer: ``from`` can't be a name here."""

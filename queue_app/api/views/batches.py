@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
 from queue_app.api import answers, waits
-from queue_app.api.authentication import VIA, caller
+from queue_app.api.authentication import VIA, caller, key_of
 from queue_app.api.filters import BatchFilterSet
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
@@ -17,13 +17,13 @@ from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.batches import BatchCancelOut, BatchLine, BatchOut
-from queue_app.api.serializers.requests import BatchChange, BatchQuery, WaitQuery
+from queue_app.api.serializers.requests import BatchChange, BatchQuery, PauseAsked, WaitQuery
 from queue_app.insight import batches as insight
 from queue_app.insight import waiting
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
-from queue_app.work import batches, policy
+from queue_app.work import batches, policy, ticket_budgets
 
 
 class BatchViewSet(JsonViewSet[Batch]):
@@ -59,7 +59,7 @@ class BatchViewSet(JsonViewSet[Batch]):
 
     @call("batches_change", BatchOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Set a batch's name, its limit, or the priority of its queued jobs. Only staff can set a priority above 0."""
+        """Set a batch's name, its limit, its budget, or the priority of its queued jobs. Only staff can set one above 0."""
         changed = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
         waiting.forget()
         return Response(_answer(changed, request))
@@ -72,11 +72,11 @@ class BatchViewSet(JsonViewSet[Batch]):
         verdicts = {verdict.value: found[verdict] for verdict in lifecycle.CancelVerdict}
         return Response({**_answer(_reread(pk), request), "verdicts": verdicts})
 
-    @call("batches_pause", BatchOut, 404)
+    @call("batches_pause", BatchOut, 404, body=PauseAsked)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: int) -> Response:
         """Pause the batch. None of its queued jobs start; running jobs finish."""
-        paused = policy.pause_batch(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        paused = policy.pause_batch(self.get_object(), **self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(paused, request))
 
     @call("batches_resume", BatchOut, 404)
@@ -93,7 +93,7 @@ class BatchViewSet(JsonViewSet[Batch]):
         batch = self.get_object()
 
         def retry() -> Made:
-            batches.retry(batch, at=clock.now(), actor=caller(request), via=VIA)
+            batches.retry(batch, at=clock.now(), actor=caller(request), via=VIA, key=key_of(request))
             return {"batch": batch.pk}
 
         return once(request, status=200, do=retry, render=lambda _: _answer(_reread(pk), request))
@@ -108,7 +108,10 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "refunded": money.refunded,
         "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
     }
-    return render(BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost})
+    budget = ticket_budgets.tickets_of(batch)
+    return render(
+        BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost, "budget_tickets": budget}
+    )
 
 
 def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str, Any]:
@@ -124,6 +127,7 @@ def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str,
         "max_concurrent": batch.max_concurrent,
         "paused": batch.paused,
         "paused_reason": batch.paused_reason,
+        "paused_until": batch.paused_until,
         "callback_url": answers.callback_url(batch, request),
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,

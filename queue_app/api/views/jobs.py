@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, tickets
 from queue_app.api import answers, errors, rows, status, waits
-from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.authentication import VIA, actor, caller, key_of
 from queue_app.api.errors import Wrong
 from queue_app.api.filters import JobFilterSet
 from queue_app.api.generics import JsonViewSet
@@ -29,7 +29,9 @@ from queue_app.api.serializers.requests import (
     BatchAsked,
     DryRun,
     JobAsked,
+    JobChange,
     JobQuery,
+    MoveAsked,
     RetryAsked,
     WaitQuery,
     draft,
@@ -111,7 +113,7 @@ class JobViewSet(JsonViewSet[Job]):
             return Response(render(PriceOut, {**_priced(job), **_bill(user, [job])}))
 
         def submit() -> Made:
-            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request))[1][0].pk}
+            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request), key=key_of(request))[1][0].pk}
 
         def fetch() -> None:
             asked[:] = fetching.with_uploads(user, asked, at=at)
@@ -151,7 +153,8 @@ class JobViewSet(JsonViewSet[Job]):
 
         def submit() -> Made:
             own = _of_batch(self.given)
-            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), batch_name=own.pop("name"), **own)
+            new = {"batch_name": own.pop("name"), **own}
+            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), key=key_of(request), **new)
             assert batch is not None  # a name was given
             return {"batch": batch.pk}
 
@@ -196,6 +199,23 @@ class JobViewSet(JsonViewSet[Job]):
         page = self.paginate_queryset(history)
         return self.get_paginated_response([render(EventOut, event) for event in page or []])
 
+    @call("jobs_change", JobOut, 404, 409, body=JobChange)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set the priority of a queued job. Owners can lower it, and take that back; staff can set any."""
+        jobs.set_priority(self.get_object(), self.given["priority"], at=clock.now(), actor=caller(request), via=VIA)
+        return Response(answers.job_of(pk, request))
+
+    @call("jobs_move", JobOut, 404, 409, body=MoveAsked)
+    @action(detail=True, methods=["post"])
+    def move(self, request: Request, pk: int) -> Response:
+        """
+        Move a queued job among its owner's jobs of the same model and priority: before all of them, or before one. These jobs
+        exchange their places; those of other users keep theirs.
+        """
+        before = None if self.given.get("to") == "first" else self.given["before"]
+        jobs.move(self.get_object(), before=before, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(answers.job_of(pk, request))
+
     @call("jobs_cancel", CancelOut, 404)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: int) -> Response:
@@ -217,7 +237,8 @@ class JobViewSet(JsonViewSet[Job]):
         asked = [intake.draft_like(job, **given)] if given else []
 
         def retry() -> Made:
-            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=asked[0] if asked else None)
+            change = asked[0] if asked else None
+            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=change, key=key_of(request))
             return {"job": job.pk}
 
         def fetch() -> None:

@@ -14,7 +14,7 @@ from queue_app.work import intake
 
 _OF_THE_ROW = (
     *("key", "label", "medium", "restricted", "default_priority", "max_concurrent", "timeout_seconds", "max_attempts"),
-    "files_kept_days",
+    *("backoff", "retry_base_seconds", "retry_cap_seconds", "files_kept_days"),
 )
 
 

@@ -48,9 +48,10 @@ class GenerationModelViewSet(JsonViewSet[ModelConcurrencyLimit]):
         """Set a model's limit, or pause it. Needs the `manage` scope and permission to edit limits. Applies to the next job."""
         limit = self.get_object()
         change = dict(self.given)
-        reason = change.pop("reason", "")
+        reason, until = change.pop("reason", ""), change.pop("until", None)
         if "paused" in change:
-            change |= {"paused_reason": reason if change["paused"] else "", "paused_until": None}
+            told = (reason, until) if change["paused"] else ("", None)
+            change |= dict(zip(("paused_reason", "paused_until"), told, strict=True))
         policy.change(limit, at=clock.now(), actor=caller(request), reason=reason, **change)
         waiting.forget()
         return Response(_answer(limit))

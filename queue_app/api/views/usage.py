@@ -18,6 +18,7 @@ from queue_app.api.serializers.requests import UsageQuery
 from queue_app.api.serializers.usage import UsageOut
 from queue_app.insight import usage
 from queue_app.models import User
+from queue_app.work import ticket_budgets
 from queue_app.work.roles import SEE_USAGE
 
 DAYS, LONGEST = 7, 366  # of a period: unless asked for, and at most
@@ -28,10 +29,11 @@ class UsageView(JsonAPIView):
     def get(self, request: Request) -> Response:
         """
         Read your jobs that finished on these days, with the tickets charged and refunded on them, by day or by model. Staff who
-        may see usage can ask for any `owner`.
+        may see usage can ask for any `owner`. `budgets` are the ticket budgets as they stand now.
         """
         zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
-        last: date = self.query.get("to") or clock.now().astimezone(zone).date()
+        at = clock.now()
+        last: date = self.query.get("to") or at.astimezone(zone).date()
         first: date = self.query.get("from") or last - timedelta(days=DAYS - 1)
         if not 0 <= (last - first).days < LONGEST:
             raise ValidationError({"from": [f"Choose 1 to {LONGEST} days that end with `to`."]})
@@ -40,7 +42,21 @@ class UsageView(JsonAPIView):
         found = usage.of(start, end, by=by, owner=owner)
         lines = sorted(found.lines, key=lambda line: line.name)
         facts: dict[str, Any] = {"from": first, "to": last, "by": by, "owner": owner.username}
-        return Response(render(UsageOut, {**facts, "lines": lines, "total": found.total}))
+        budgets = [_budget(one) for one in ticket_budgets.of_owner(owner.pk, at=at)]
+        return Response(render(UsageOut, {**facts, "lines": lines, "total": found.total, "budgets": budgets}))
+
+
+def _budget(one: ticket_budgets.BudgetStanding) -> dict[str, Any]:
+    scope, pk = one.scope
+    return {
+        "scope": ticket_budgets.NAMES[scope],
+        "id": pk,
+        "name": one.name,
+        "period": one.budget.period,
+        "tickets": one.budget.tickets,
+        "used": one.used,
+        "resets_at": one.until,
+    }
 
 
 def _owner(request: Request, name: str | None) -> User:

@@ -175,7 +175,7 @@ class SetPriority(BulkVerb):
     def apply(self, action: BulkAction, ids: Sequence[int], *, at: datetime) -> ChunkOutcome:
         level = int(action.options["priority"])
         queued, refused = locked(ids, (State.QUEUED,), "only queued jobs have a priority")
-        changed = [job for job in queued if job.priority != level]
+        changed = [job for job in queued if reorder.has_other(job, level)]
         reorder.set_priority(changed, level, at=at, actor=action.actor.username)
         return ChunkOutcome(Counter(changed=len(changed), unchanged=len(queued) - len(changed)), refused)
 

@@ -12,15 +12,17 @@ from queue_app.models.catalog import Backoff, Medium
 from queue_app.rules import priority
 from queue_app.work.catalogue.seeds import MODELS, ModelSeed
 
+# backoff and its base in seconds
+EXPONENTIAL, EVERY_5_MINUTES = (Backoff.EXPONENTIAL, 5), (Backoff.FIXED, 300)
 # key, label, medium, restricted, default priority, timeout in seconds, backoff
-KINDS: list[tuple[str, str, str, bool, int, int, str]] = [
-    ("image", "Image", Medium.IMAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
-    ("video", "Video", Medium.VIDEO, False, priority.NORMAL, 1200, Backoff.EXPONENTIAL),
-    ("page", "Page", Medium.PAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
-    ("text", "Text", Medium.TEXT, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
-    ("doubt", "Doubt", Medium.VIDEO, True, priority.HIGH, 600, Backoff.EXPONENTIAL),
-    ("topic_short", "Topic short", Medium.VIDEO, True, priority.NORMAL, 600, Backoff.FIXED),
-    ("daily_ca", "Daily current affairs", Medium.VIDEO, True, priority.LOW, 600, Backoff.FIXED),
+KINDS: list[tuple[str, str, str, bool, int, int, tuple[str, int]]] = [
+    ("image", "Image", Medium.IMAGE, False, priority.NORMAL, 600, EXPONENTIAL),
+    ("video", "Video", Medium.VIDEO, False, priority.NORMAL, 1200, EXPONENTIAL),
+    ("page", "Page", Medium.PAGE, False, priority.NORMAL, 300, EXPONENTIAL),
+    ("text", "Text", Medium.TEXT, False, priority.NORMAL, 600, EXPONENTIAL),
+    ("doubt", "Doubt", Medium.VIDEO, True, priority.HIGH, 600, EVERY_5_MINUTES),
+    ("topic_short", "Topic short", Medium.VIDEO, True, priority.NORMAL, 600, EVERY_5_MINUTES),
+    ("daily_ca", "Daily current affairs", Medium.VIDEO, True, priority.LOW, 600, EVERY_5_MINUTES),
 ]
 
 # key, adapter, environment variable of its API key, limit, can look up lost tasks, options, base URL
@@ -61,7 +63,7 @@ ALERT_RULES: list[tuple[str, float, float]] = [
 def seed() -> int:
     """Add missing rows and leave existing ones alone. Return the number of rows added."""
     added = _once(QueueSettings, {"pk": 1}, {})
-    for key, label, medium, restricted, default_priority, timeout, backoff in KINDS:
+    for key, label, medium, restricted, default_priority, timeout, (backoff, base) in KINDS:
         found = {
             "label": label,
             "medium": medium,
@@ -69,6 +71,7 @@ def seed() -> int:
             "default_priority": default_priority,
             "timeout_seconds": timeout,
             "backoff": backoff,
+            "retry_base_seconds": base,
         }
         added += _once(Kind, {"key": key}, found)
     for key, adapter, api_key_env, limit, can_look_up, options, base_url in ACCOUNTS:
