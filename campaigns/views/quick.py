@@ -13,7 +13,7 @@ from django.http import QueryDict
 from campaigns import holds
 from campaigns.holds import Hold
 from queue_app import tickets
-from queue_app.forecast import estimates, inputs
+from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.models import GenerationModel, Kind, ModelRoute, User
 from queue_app.models.catalog import Medium
@@ -22,7 +22,7 @@ from queue_app.rules import priority
 from queue_app.rules.numbers import counted
 from queue_app.ui import parameters
 from queue_app.ui.parameters import Choices, Field, ImageField, Typed
-from queue_app.work import capacity, intake
+from queue_app.work import capacity, intake, usual
 
 OFFERED = (*parameters.NAMES, "images")  # parameters with a field in the form
 FIRST_CHOICE = "sora-2"
@@ -197,8 +197,7 @@ def _kinds(owner: User, models: Iterable[GenerationModel], ways: Mapping[str, Se
             intake.default_priority(kind, owner)[0],
             tickets=min(map(_least_price, by_medium[kind.medium])),
             seconds=min(
-                inputs.typical_seconds(model.typical_seconds, preview=ways[model.key][0].account.is_preview)
-                for model in by_medium[kind.medium]
+                usual.of(model, preview=ways[model.key][0].account.is_preview).seconds for model in by_medium[kind.medium]
             ),
         )
         for kind in found

@@ -1,8 +1,9 @@
 """How long jobs of a model usually take: as measured, or as the catalogue says while few have run. Whoever says it asks here."""
 
-from collections.abc import Iterable
 from statistics import median
 from typing import NamedTuple
+
+from django.conf import settings
 
 from queue_app.caching import at_most_every
 from queue_app.models import GenerationModel
@@ -24,15 +25,14 @@ class Usual(NamedTuple):
         return schedule.basis(self.runs)
 
 
-def of(model: GenerationModel) -> Usual:
-    """Return the usual time of a model's jobs."""
-    return of_each([model])[model.pk]
+def of(model: GenerationModel, *, preview: bool = False) -> Usual:
+    """
+    Return the usual time of a model's jobs. At most one statement a minute, for all models together.
 
-
-def of_each(models: Iterable[GenerationModel]) -> dict[str, Usual]:
-    """Return the usual times by model. At most one statement a minute, for all models together."""
+    :param preview: the studio renders them: until they are measured, its time counts.
+    """
     measured = at_most_every(KEPT, "usual", _measured)
-    return {model.pk: measured.get(model.pk) or Usual(float(model.typical_seconds), 0) for model in models}
+    return measured.get(model.pk) or Usual(float(settings.STUDIO_SECONDS if preview else model.typical_seconds), 0)
 
 
 def _measured() -> dict[str, Usual]:
