@@ -47,7 +47,7 @@ READS = {
     "webhook-endpoints/{endpoint}/deliveries/": 4,
     "wallet/entries/": 3,
     "campaigns/": 8,
-    "campaigns/{campaign}/": 13,
+    "campaigns/{campaign}/": 15,
     "campaigns/{campaign}/combinations/": 5,
     "combinations/{combination}/": 4,
 }
@@ -66,7 +66,7 @@ WRITES = {
     "batches/{batch}/retry-failed/": ({}, 26),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
     "campaigns/": (CAMPAIGN, 34),
-    "campaigns/{campaign}/pause/": ({}, 20),
+    "campaigns/{campaign}/pause/": ({}, 22),
     "campaigns/{campaign}/cancel/": ({}, 18),
 }
 
