@@ -63,9 +63,9 @@ WRITES = {
     "batches/{batch}/pause/": ({}, 15),
     "batches/{batch}/resume/": ({}, 11),
     "batches/{batch}/cancel/": ({}, 15),
-    "batches/{batch}/retry-failed/": ({}, 26),
+    "batches/{batch}/retry-failed/": ({}, 27),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
-    "campaigns/": (CAMPAIGN, 34),
+    "campaigns/": (CAMPAIGN, 35),
     "campaigns/{campaign}/pause/": ({}, 22),
     "campaigns/{campaign}/cancel/": ({}, 18),
 }
