@@ -24,7 +24,7 @@ from queue_app.ui import addresses, display, fragments, job_facts
 from queue_app.ui.access import viewer
 from queue_app.ui.holds import Hold, Mended, Remedy
 from queue_app.work import jobs
-from queue_app.work.intake import ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 from queue_app.work.jobs import PriorityRestricted
 
 _SAID = {
@@ -121,7 +121,7 @@ def priority(request: HttpRequest, pk: int) -> HttpResponse:
         jobs.set_priority(job, level, at=clock.now(), actor=viewer(request))
     except ValueError:
         messages.error(request, "Choose a priority.")
-    except (MoveRefused, PriorityRestricted) as refusal:
+    except (IntakeRefused, MoveRefused, PriorityRestricted) as refusal:
         messages.error(request, f"Not changed. {refusal}")
     else:
         messages.success(request, f"Job {job.pk:,} has {priorities.name(level).lower()} priority.")

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from queue_app.rules import codec_checks, pricing
+from queue_app.rules import codec_checks, pricing, priority
 from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
@@ -67,7 +67,9 @@ class Kind(models.Model):
     )
     default_priority = models.SmallIntegerField(
         default=0,
-        help_text="Of jobs that ask for none: larger numbers start first. Default: 0, normal. Example: 10 is high, -10 low.",
+        validators=[MinValueValidator(priority.LOWEST), MaxValueValidator(priority.HIGHEST)],
+        help_text="Of jobs that ask for none, -100 to 100: larger numbers start first. Default: 0, normal. "
+        "Example: 10 is high, -10 low.",
     )
     max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs",

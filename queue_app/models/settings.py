@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.db.models import Q
 
 from queue_app.models.catalog import REASON_HELP, UNTIL_HELP
-from queue_app.rules import peak
+from queue_app.rules import peak, priority
 
 
 def check_hours(value: str) -> None:
@@ -84,7 +84,8 @@ class QueueSettings(models.Model):
     )
     bulk_priority = models.SmallIntegerField(
         default=0,
-        help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Default: 0, normal. "
+        validators=[MinValueValidator(priority.LOWEST), MaxValueValidator(priority.HIGHEST)],
+        help_text="Of campaigns over 20 videos that ask for none, -100 to 100: larger numbers start first. Default: 0, normal. "
         "Example: -10 is low.",
     )
     fair_share = models.BooleanField(

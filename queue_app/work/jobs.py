@@ -58,10 +58,14 @@ def retry(job: Job, *, at: datetime, actor: User, via: str = "", change: Draft |
 @transaction.atomic
 def set_priority(job: Job, level: int, *, at: datetime, actor: User, via: str = "") -> None:
     """
-    Set the priority of a queued job. Owners may lower it, and take that back; staff may set any.
+    Set the priority of a queued job. Owners may lower it, and take that back; staff may set any from -100 to 100.
 
+    :raises IntakeRefused: it is outside that range.
     :raises MoveRefused: it is not queued. :raises PriorityRestricted: it is higher than its owner may choose.
     """
+    # what an owner may choose depends on the job, see below
+    if problem := intake.priority_problem(level, actor, computed=True):
+        raise intake.IntakeRefused([intake.Problem(None, "priority", problem)])
     locked = Job.objects.lock().get(pk=job.pk)
     _must_be_queued(locked, "Only queued jobs have a priority.")
     most = highest_priority(locked, actor)

@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 from django.contrib import admin as admin_site
+from django.core.exceptions import ValidationError
 from django.test import Client, RequestFactory
 
 from queue_app import clock
@@ -92,6 +93,14 @@ def test_a_pause_on_the_dashboard_needs_a_reason(admin: Client, hold: str) -> No
     assert not AuditEntry.objects.exists()
     assert admin.post("/admin/pause/", {**asked, "reason": "stocktaking"}).status_code == 302
     assert AuditEntry.objects.get().after["paused_reason"] == "stocktaking"
+
+
+@pytest.mark.parametrize("level", [-101, 101, 30_000])
+def test_no_row_gives_a_priority_outside_the_range_that_jobs_have(level: int) -> None:
+    for row, name in ((QueueSettings.objects.current(), "bulk_priority"), (Kind.objects.get(pk="doubt"), "default_priority")):
+        with pytest.raises(ValidationError) as refused:
+            policy.change(row, at=clock.now(), actor=UserFactory(), **{name: level})
+        assert [*refused.value.message_dict] == [name]
 
 
 class TestPeakHoursPage:

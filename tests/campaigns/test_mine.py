@@ -197,7 +197,12 @@ class TestOrder:
         answer = web.post(f"{page}priority/", {"priority": "-10"}, follow=True)
         assert f"Job {job.pk:,} has low priority." in html_of(answer)
         assert "Low priority Set to normal" in text_of(answer.content.decode())
-        for level, said in (("10", "You can only lower the priority of a job."), ("x", "Choose a priority.")):
+        for level, said in (
+            ("10", "You can only lower the priority of a job."),
+            ("-1000", "Not changed. Enter a whole number from -100 to 100."),
+            ("-40000", "Not changed. Enter a whole number from -100 to 100."),
+            ("x", "Choose a priority."),
+        ):
             assert said in html_of(web.post(f"{page}priority/", {"priority": level}, follow=True))
         assert Job.objects.get().base_priority == -10
 
