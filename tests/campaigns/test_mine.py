@@ -191,6 +191,21 @@ class TestOrder:
             web.post(f"{page}order/", {"to": to})
             assert f"{place} of 3 waiting" in text_of(look(web, page))
 
+    @pytest.mark.parametrize(
+        ("state", "to", "said"),
+        [
+            ("queued", "first", "Not moved. It is already first."),
+            ("queued", "up", "Not moved. It is already first."),
+            ("queued", "down", "Not moved. It is already last."),
+            ("queued", "bogus", "Not moved. Choose first, up or down."),
+            ("completed", "down", "Not moved. It is no longer waiting."),
+        ],
+    )
+    def test_what_does_not_move_says_why(self, web: Client, owner: User, state: str, to: str, said: str) -> None:
+        job = make_job(state, owner=owner)
+        answer = html_of(web.post(f"/jobs/{job.pk}/order/", {"to": to}, follow=True))
+        assert said in answer and f"Job {job.pk:,} moved." not in answer
+
     def test_the_priority_is_lowered_and_taken_back_and_not_raised(self, web: Client, owner: User) -> None:
         job = make_job(owner=owner)
         page = f"/jobs/{job.pk}/"
