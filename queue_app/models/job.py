@@ -139,7 +139,10 @@ class Batch(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(50)],
         help_text="How many of its jobs run at the same time, 1 to 50. Default: empty, no limit. Example: 5.",
     )
-    paused = models.BooleanField(default=False, help_text="None of its jobs starts. Running jobs finish. Default: off.")
+    paused = models.BooleanField(
+        default=False,
+        help_text="None of its jobs starts. Running jobs finish. Default: off. Example: on until the client agrees.",
+    )
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     origin = models.CharField(

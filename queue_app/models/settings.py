@@ -90,8 +90,8 @@ class QueueSettings(models.Model):
     )
     fair_share = models.BooleanField(
         default=True,
-        help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Default: on. Off: "
-        "first come, first served. A change also re-sorts the jobs that are waiting.",
+        help_text="Users take turns within a priority, so 600 jobs of one don't delay a single job of another. Off: first "
+        "come, first served. A change also re-sorts the jobs that are waiting. Default: on. Example: off if only one person uses it.",
     )
     aging_minutes = models.PositiveSmallIntegerField(
         "raised after",
@@ -106,9 +106,11 @@ class QueueSettings(models.Model):
         "circuit breaker of the matrix",
         default=True,
         help_text="Puts the rest of a value on hold when it explains why videos of a campaign fail: at least 4 failures with one "
-        "error, 80% of all with it. Off: they run. Default: on.",
+        "error, 80% of all with it. Off: they run. Default: on. Example: off while you try out prompts that may fail.",
     )
-    paused = models.BooleanField(default=False, help_text="No job starts. Running jobs finish. Default: off.")
+    paused = models.BooleanField(
+        default=False, help_text="No job starts. Running jobs finish. Default: off. Example: on during maintenance."
+    )
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
 
