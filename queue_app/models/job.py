@@ -47,10 +47,10 @@ class Status(models.TextChoices):
 class HeldFor(models.TextChoices):
     """What a queued job is on hold for, until somebody releases it (I44); `work.holds`."""
 
-    CANARY = "canary", "the first of its campaign"
+    CANARY = "canary", "a review of the first results of its campaign"
     STORYBOARD = "storyboard", "the approval of its still"
-    BREAKER = "breaker", "a decision, as jobs like it fail"
-    BUDGET = "budget", "a budget"
+    BREAKER = "breaker", "a decision, as similar jobs failed"
+    BUDGET = "budget", "room in its budget"
 
 
 ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # use a slot; an unknown job also does, until its slot_until

@@ -91,7 +91,8 @@ class QueueSettings(models.Model):
     fair_share = models.BooleanField(
         default=True,
         help_text="Users take turns within a priority, so 600 jobs of one don't delay a single job of another. Off: first "
-        "come, first served. A change also re-sorts the jobs that are waiting. Default: on. Example: off if only one person uses it.",
+        "come, first served. A change also re-sorts the jobs that are waiting. Default: on. "
+        "Example: off if only one person uses it.",
     )
     aging_minutes = models.PositiveSmallIntegerField(
         "raised after",
