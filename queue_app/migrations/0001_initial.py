@@ -1343,7 +1343,7 @@ class Migration(migrations.Migration):
                 ('model', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='queue_app.generationmodel')),
             ],
             options={
-                'indexes': [models.Index(fields=['-at'], name='past_forecast_newest'), models.Index(condition=models.Q(('happened', None)), fields=['job'], name='past_forecast_of_job')],
+                'indexes': [models.Index(fields=['-at', '-id'], name='past_forecast_newest'), models.Index(condition=models.Q(('happened', None)), fields=['job'], name='past_forecast_of_job')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('happened', None), ('seconds__isnull', False), _connector='XOR'), name='past_forecast_known_when_over')],
             },
         ),
