@@ -378,16 +378,16 @@ def _of_other(job: Job) -> Estimate:
     return Estimate(0.0, 0.0, ENDED)
 
 
+def _on_hold(held_for: str) -> Estimate:
+    """Return that nobody can know when a job on hold starts, and what it is held for; empty for a pause."""
+    return Estimate(None, None, f"on hold for {HeldFor(held_for).label}" if held_for else NO_END)
+
+
 def _behind_all(traits: Traits, count: int, *, priority: int) -> Stretch:
     """Return where new jobs would be: in their owner's next turns, or without fair share behind all others."""
     first, weight = turns.next_of(traits.owner, traits.model, priority) or (BEHIND_ALL, 1.0)
     last = int(first + (count - 1) / weight)
     return Stretch((-priority, int(first), BEHIND_ALL), (-priority, last, BEHIND_ALL), count)
-
-
-def _on_hold(held_for: str) -> Estimate:
-    """Return that nobody can know when a job on hold starts, and what it is held for; empty for a pause."""
-    return Estimate(None, None, f"on hold for {HeldFor(held_for).label}" if held_for else NO_END)
 
 
 def _order(job: Job) -> Order:

@@ -47,7 +47,7 @@ READS = {
     "webhook-endpoints/{endpoint}/deliveries/": 4,
     "wallet/entries/": 3,
     "campaigns/": 8,
-    "campaigns/{campaign}/": 13,
+    "campaigns/{campaign}/": 15,
     "campaigns/{campaign}/combinations/": 5,
     "combinations/{combination}/": 4,
 }
@@ -63,10 +63,10 @@ WRITES = {
     "batches/{batch}/pause/": ({}, 15),
     "batches/{batch}/resume/": ({}, 11),
     "batches/{batch}/cancel/": ({}, 15),
-    "batches/{batch}/retry-failed/": ({}, 26),
+    "batches/{batch}/retry-failed/": ({}, 27),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
-    "campaigns/": (CAMPAIGN, 34),
-    "campaigns/{campaign}/pause/": ({}, 20),
+    "campaigns/": (CAMPAIGN, 35),
+    "campaigns/{campaign}/pause/": ({}, 22),
     "campaigns/{campaign}/cancel/": ({}, 18),
 }
 

@@ -31,6 +31,7 @@ from queue_app.models import (
     Notice,
     OutboxMessage,
     State,
+    TicketBudget,
     Upload,
     User,
 )
@@ -173,6 +174,7 @@ class TestRelease:
 
     def test_a_budget_is_not_released_here(self, owner):
         campaign = make_campaign(owner)
+        TicketBudget.objects.create(user=owner, tickets=1, created_at=NOON, held_since=NOON)
         holds.hold([cells(campaign)[0].job_id], HeldFor.BUDGET, at=NOON, actor="budget", reason="spent")
         assert releases.release(campaign, ALL, at=NOON, by=owner).videos == 0
         assert held(campaign) == {1: "budget"}
