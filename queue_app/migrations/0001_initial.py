@@ -1145,7 +1145,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='pastforecast',
-            index=models.Index(fields=['-at'], name='past_forecast_newest'),
+            index=models.Index(fields=['-at', '-id'], name='past_forecast_newest'),
         ),
         migrations.AddIndex(
             model_name='pastforecast',
