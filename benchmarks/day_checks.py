@@ -8,8 +8,8 @@ What is looked at during a simulated day, at each claim:
 * **Share**: of any two accounts that wait in the same lane, the starts since both wait there without a break are held against
   their weights. The error is by how many jobs one is off its share of them: with start-time fair queueing at most one (Goyal, Vin
   and Cheng, "Start-time Fair Queuing", 1996, theorem 1); as our turns are whole rounds, at most a round at either end. Left out
-  are accounts that wait with a batch at a limit of its own, which catch up on the turns that it let pass, and those that cancelled
-  jobs before others of theirs: with these they gave up turns.
+  are accounts that wait with a batch at a limit of its own, which catch up on the turns that it let pass, and those that have
+  cancelled jobs before others of theirs: with these they gave up turns.
 * **Waits**: how long a job was the first of its account in its lane, without the time of a pause or an outage.
 """
 
