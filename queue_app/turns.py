@@ -168,11 +168,13 @@ def rejoin(jobs: Sequence[Job]) -> list[Job]:
     return changed
 
 
-def catch_up(jobs: Iterable[Job]) -> None:
+def catch_up(jobs: Sequence[Job]) -> None:
     """
-    Let queued jobs that can start again `rejoin` if the round of their turn has passed: they do not all go first. Those whose turn
-    is still to come keep it. The caller holds the row locks.
+    Let queued jobs that can start again `rejoin` if the round of their turn has passed: they do not all go first. Those whose
+    turn is still to come keep it. The caller holds the row locks.
     """
+    if not jobs:
+        return
     reached = {(one.model_id, one.priority): one.reached for one in Round.objects.all()}
     late = [job for job in jobs if job.order_key < reached.get((job.model_id, job.priority), job.order_key)]
     if late and QueueSettings.objects.current().fair_share:

@@ -30,11 +30,12 @@ IN_SHORT = (
     *("owner__username", "batch", "queued_at", "started_at"),
 )
 
-# One count of the jobs of higher priority for each lane and priority; then only the steps from one requested job to the next. Jobs
-# that somebody has to release are ahead of none; each of them is told the position that it would have now.
+# One count of the jobs of higher priority for each lane and priority; then only the steps from one requested job to the next.
+# Jobs that somebody has to release are ahead of none; each of them is told the position that it would have now.
 _COUNTED = Statement("""
     WITH asked AS (
-        SELECT id, model_id, priority, order_key, held_for, lag(order_key) OVER place AS key_before, lag(id) OVER place AS id_before
+        SELECT id, model_id, priority, order_key, held_for,
+               lag(order_key) OVER place AS key_before, lag(id) OVER place AS id_before
           FROM queue_app_job WHERE id = ANY(%(ids)s::bigint[]) AND state = 'queued'
         WINDOW place AS (PARTITION BY model_id, priority ORDER BY order_key, id)
     ), above AS (

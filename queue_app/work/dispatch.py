@@ -267,7 +267,7 @@ def wake_due(*, at: datetime) -> int:
     due = Job.objects.filter(state=State.QUEUED, not_before__lte=at).order_by("id").select_for_update(skip_locked=True)
     jobs = list(due[: lifecycle.CHUNK])
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(not_before=None)
-    turns.catch_up(job for job in jobs if not job.attempt_number and not job.held)  # the next attempt of a job keeps its place
+    turns.catch_up([job for job in jobs if not job.attempt_number and not job.held])  # a further attempt keeps its place
     return len(jobs)
 
 

@@ -231,7 +231,7 @@ def _set_batch_pause(
     ids = [job.pk for job in jobs]
     Job.objects.filter(pk__in=ids, held_for="").update(held=paused)
     if not paused:
-        turns.catch_up(job for job in jobs if job.state == State.QUEUED and not job.held_for)
+        turns.catch_up([job for job in jobs if job.state == State.QUEUED and not job.held_for])
     verb = "pause" if paused else "resume"
     after = {name: values[name] for name in before}
     audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)
