@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from queue_app.insight import positions
 from queue_app.models import Job, State
-from tests.factories import NOON, UserFactory, claimed, make_job
+from tests.factories import NOON, JobFactory, UserFactory, claimed, make_job
 
 pytestmark = pytest.mark.django_db
 
