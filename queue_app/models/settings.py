@@ -94,6 +94,11 @@ class QueueSettings(models.Model):
         "come, first served. A change also re-sorts the jobs that are waiting. Default: on. "
         "Example: off if only one person uses it.",
     )
+    resort_after = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="Jobs up to this number are placed anew after a switch of fair share. Empty: all are.",
+    )
     aging_minutes = models.PositiveSmallIntegerField(
         "raised after",
         null=True,
