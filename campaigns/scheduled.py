@@ -18,11 +18,12 @@ from queue_app.work.makers import Made, Request
 
 CAMPAIGN = "campaign"
 _NOT_SET: tuple[Any, ...] = (None, "", (), [], {})
+_DEFAULTS = asdict(Brief())
 
 
 def request_of(brief: Brief) -> Request:
-    """Return a brief as a schedule keeps it: the fields that are set."""
-    return {name: value for name, value in asdict(brief).items() if value not in _NOT_SET}
+    """Return a brief as a schedule keeps it: the fields that are set, and not to what they are by default."""
+    return {name: value for name, value in asdict(brief).items() if value not in (*_NOT_SET, _DEFAULTS[name])}
 
 
 def brief_of(request: Mapping[str, Any]) -> Brief:
@@ -40,6 +41,8 @@ def of_campaign(campaign: Campaign) -> Request:
         model=campaign.model_id,
         **campaign.parameters,
         max_concurrent=campaign.batch.max_concurrent,
+        start=campaign.start,
+        still_model=campaign.still_model_id or "",
     )
     return request_of(brief)
 

@@ -122,6 +122,25 @@ class TestACampaign:
         schedule.refresh_from_db()
         assert (schedule.name, schedule.cron, schedule.makes) == ("Parcels weekly", "0 9 * * 1", "campaign")
 
+    @pytest.mark.parametrize(
+        ("start", "said", "fields"),
+        [
+            ("canary", "One of each value first", {}),
+            ("storyboard", "Stills first", {"model": "kling-v3", "duration": 5, "still_model": "nano-banana"}),
+        ],
+    )
+    def test_is_repeated_with_its_start(self, web: Client, owner: User, start: str, said: str, fields: dict[str, Any]) -> None:
+        campaign = make_campaign(owner, start=start, **fields)
+        assert said in html_of(web.get(f"{URL}new/?campaign={campaign.pk}"))
+        asked = {"key": "a", "name": "Daily", "cron": "0 9 * * *", "time_zone": "UTC", "campaign": campaign.pk}
+        web.post(f"{URL}new/", asked)
+
+        schedules.run_now(Schedule.objects.get(), at=NOON, actor=owner)
+
+        made = Campaign.objects.exclude(pk=campaign.pk).get()
+        assert (made.start, made.still_model) == (start, campaign.still_model)
+        assert Job.objects.filter(batch=made.batch, held_for="").count() < Job.objects.filter(batch=made.batch).count()
+
     def test_of_others_is_not_there(self, web: Client) -> None:
         campaign = make_campaign(UserFactory.create())
 
