@@ -64,9 +64,9 @@ class TestWaitingOn:
     @pytest.mark.parametrize(
         ("held_for", "said"),
         [
-            ("canary", "On hold for a review of the first results of its campaign. Next in line."),
-            ("storyboard", "On hold for the approval of its still. Next in line."),
-            ("breaker", "On hold for a decision, as similar jobs failed. Next in line."),
+            ("canary", "On hold for a review of the first results of its campaign."),
+            ("storyboard", "On hold for the approval of its still."),
+            ("breaker", "On hold for a decision, as similar jobs failed."),
         ],
     )
     def test_says_what_a_job_is_on_hold_for(self, held_for, said):
