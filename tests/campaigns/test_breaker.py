@@ -13,8 +13,8 @@ from campaigns.models import Campaign, Combination, Trip
 from campaigns.releases import Chosen
 from queue_app import lifecycle
 from queue_app.lifecycle import Trouble
-from queue_app.models import Job, Notice, OutboxMessage, QueueSettings, State, User
-from queue_app.work import recovery
+from queue_app.models import HeldFor, Job, Notice, OutboxMessage, QueueSettings, State, User
+from queue_app.work import holds, recovery
 from tests.campaigns.support import bring, make_campaign
 from tests.factories import NOON, UserFactory
 from tests.markup import html_of
@@ -98,6 +98,16 @@ class TestTripping:
         with CaptureQueriesContext(connection) as read:
             breaker.look(at=NOON + timedelta(minutes=5))
         assert len(read) == 2 and not Trip.objects.exists()
+
+    @pytest.mark.parametrize("number", [3, 7])
+    def test_what_is_on_hold_for_a_budget_is_taken_over(self, owner, number):
+        campaign = ran(owner)
+        waiting = [job.pk for job in jobs_with(campaign, "ugc")[5:]]
+        holds.hold(waiting[:number], HeldFor.BUDGET, at=NOON, actor="dispatcher", reason="spent")
+        breaker.look(at=NOON)
+        assert (stopped(campaign), Trip.objects.get().held) == (7, 7)
+        holds.release(waiting, HeldFor.BUDGET, at=NOON, actor="dispatcher", reason="its budgets have room")
+        assert stopped(campaign) == 7
 
     def test_stills_that_fail_hold_the_stills_to_come(self, owner):
         campaign = make_campaign(owner, WIDE, start="storyboard", model="kling-v3", duration=5)
