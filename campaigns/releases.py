@@ -169,6 +169,14 @@ def drop(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str
     return done
 
 
+def hold_again(jobs: Sequence[Job]) -> None:
+    """Let videos of a storyboard that are queued again wait for their stills, unless one was approved or the video was sent."""
+    new = {job.pk: job for job in jobs if not job.attempt_number and starts.FRAME not in (job.parameters.get("images") or {})}
+    of_boards = Combination.objects.filter(job__in=new, campaign__start=starts.STORYBOARD, still__isnull=False)
+    for pk in of_boards.values_list("job", flat=True):
+        new[pk].held_for = HeldFor.STORYBOARD
+
+
 def cancelled_with(row: CellStage) -> list[int]:
     """Return the jobs that a drop of this combination cancels: its video, and its still if that is not finished."""
     return [

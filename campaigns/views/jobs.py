@@ -81,14 +81,14 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        actions.retry(job, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
+        again = actions.retry(job, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
     except actions.NotAsShown:
         messages.warning(request, confirmation.CHANGED)
         return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Not retried. {refusal}")
     else:
-        messages.success(request, "Back in the queue.")
+        messages.success(request, "Back on hold until you approve its still." if again.held_for else "Back in the queue.")
     return redirect("campaigns:job", job.pk)
 
 

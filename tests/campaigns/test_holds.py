@@ -35,7 +35,7 @@ from queue_app.models import (
     Upload,
     User,
 )
-from queue_app.work import holds, recovery, retention, storing
+from queue_app.work import batches, bulk, holds, jobs, recovery, retention, storing
 from tests.campaigns.support import SMALL, bring, make_campaign
 from tests.factories import NOON, UserFactory, make_asset
 from tests.markup import html_of
@@ -276,6 +276,45 @@ class TestDrop:
         lifecycle.cancel([cells(campaign)[0].job_id], at=NOON, actor="owner")
         assert actions.retry_all(campaign, at=NOON, actor=owner, state=State.CANCELLED) == 1
         assert cells(campaign)[0].job.state == State.QUEUED
+
+
+def retry_page(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    web.post(reverse("campaigns:job-retry", args=[job.pk]), {"jobs": "1", "tickets": "5"})
+
+
+def retry_call(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    api.post(f"/api/v1/jobs/{job.pk}/retry/", {"prompt": "A parcel, again."}, format="json")
+
+
+def retry_batch(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    batches.retry(Batch.objects.get(pk=job.batch_id), at=NOON, actor=owner, state=State.CANCELLED)
+
+
+def retry_bulk(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    action = bulk.draft("retry", [job.pk], at=NOON, actor=operator, chosen="by hand")
+    bulk.confirm(action, at=NOON, actor=operator)
+    bulk.work(action.pk, may_go_on=lambda: True)
+
+
+class TestRetry:
+    @pytest.mark.parametrize("way", [retry_page, retry_call, retry_batch, retry_bulk])
+    def test_of_a_dropped_video_waits_for_its_still_again(self, owner, way, client_for: Login, api_for):
+        campaign, operator = make_campaign(owner, **STILLS), UserFactory(admin=True)
+        drawn(cells(campaign)[0])
+        releases.drop(campaign, Chosen(numbers=[1]), at=NOON, by=owner)
+        way(cells(campaign)[0].job, owner, operator, client_for(owner), api_for(owner))
+        video = cells(campaign)[0].job
+        assert (video.state, video.held_for, video.held) == (State.QUEUED, "storyboard", True)
+        assert balances(owner) == (976, 23, 1)
+        assert releases.release(campaign, Chosen(numbers=[1]), at=NOON, by=owner).videos == 1
+        assert "first_frame" in cells(campaign)[0].job.parameters["images"]
+
+    def test_of_an_approved_video_runs(self, owner):
+        campaign = make_campaign(owner, **STILLS)
+        drawn(cells(campaign)[0])
+        releases.release(campaign, ALL, at=NOON, by=owner)
+        lifecycle.cancel([cells(campaign)[0].job_id], at=NOON, actor="owner")
+        assert jobs.retry(cells(campaign)[0].job, at=NOON, actor=owner).held_for == ""
 
 
 class TestRewrite:
