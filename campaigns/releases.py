@@ -20,7 +20,7 @@ from campaigns.models import Campaign, Combination, Trip, Version
 from campaigns.plan import checker_of
 from campaigns.rules import compliance
 from campaigns.stages import STAGED, CellStage
-from queue_app import lifecycle
+from queue_app import lifecycle, turns
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Asset, Batch, HeldFor, Job, State, User
 from queue_app.models.job import OPEN_STATES
@@ -244,9 +244,11 @@ def rewrite(
         first = found.blocked[0]
         raise RewriteRefused(f"#{first.row.number} would be blocked. {first.blocked_words}")
     _reword(found.changes, owner, at=at, actor=by.username)
-    _draw(campaign, [one for one in found.changes if one.needs_still], owner, at=at, actor=by.username)
-    ready = [one.row.job for one in found.changes if not one.needs_still and one.row.job]
-    if then_release and ready:
+    ready = [one.row.job for one in found.changes if not one.needs_still and one.row.job and then_release]
+    drawn = _drafts(campaign, [one for one in found.changes if one.needs_still])
+    _lock_turns(ready, [*drawn.values()], owner, at=at)
+    _draw(campaign, drawn, owner, at=at, actor=by.username)
+    if ready:
         holds.release(ready, *OURS, at=at, actor=by.username, reason="rewritten and released")
         _settle(campaign, Trip.How.REWRITTEN, at=at, by=by)
     if found.changes:
@@ -295,32 +297,45 @@ def _reword(changes: Sequence[Rewording], owner: User, *, at: datetime, actor: s
     rewrites.rewrite(owner, drafts, at=at, actor=actor, reason="prompt rewritten")
 
 
-def _draw(campaign: Campaign, changes: Sequence[Rewording], owner: User, *, at: datetime, actor: str) -> None:
-    """Queue a new still for each of these combinations. The old ones stay in the history and stay paid."""
+def _drafts(campaign: Campaign, changes: Sequence[Rewording]) -> dict[Combination, intake.Draft]:
+    """Return the new stills of these combinations."""
     if not changes:
-        return
+        return {}
     cells = {cell.pk: cell for cell in Combination.objects.filter(pk__in=[one.row.pk for one in changes])}
     still, order = _still(campaign), own_priority(campaign)
     assert still is not None  # a combination that waits for a still has one
-    drafts = []
+    drafts = {}
     for one in changes:
         cell = cells[one.row.pk]
         label = cell_reads.job_label(cell.values, campaign.dimensions, campaign.labels)
-        drafts.append(
-            intake.Draft(
-                model=still.model.key,
-                prompt=one.after,
-                parameters=still.parameters,
-                metadata={"combination": cell.key, "still": True},
-                label=cell_reads.still_label(label),
-                **order,
-            )
+        drafts[cell] = intake.Draft(
+            model=still.model.key,
+            prompt=one.after,
+            parameters=still.parameters,
+            metadata={"combination": cell.key, "still": True},
+            label=cell_reads.still_label(label),
+            **order,
         )
+    return drafts
+
+
+def _lock_turns(videos: Sequence[int], stills: Sequence[intake.Draft], owner: User, *, at: datetime) -> None:
+    """Lock the turns of videos that are released and of stills that are queued, before the wallet is. All stills have one lane."""
+    lanes = set(Job.objects.filter(pk__in=videos).values_list("model", "priority", "owner"))
+    if stills:
+        lanes |= {(job.model_id, job.priority, owner.pk) for job in intake.price(owner, stills[:1], at=at)}
+    turns.lock_lanes(lanes)
+
+
+def _draw(campaign: Campaign, drafts: Mapping[Combination, intake.Draft], owner: User, *, at: datetime, actor: str) -> None:
+    """Queue a new still for each of these combinations. The old ones stay in the history and stay paid."""
+    if not drafts:
+        return
     batch = Batch.objects.get(pk=campaign.pk)
-    _, jobs = intake.enqueue(owner, drafts, at=at, actor=actor, batch=batch)
-    for one, job in zip(changes, jobs, strict=True):
-        cells[one.row.pk].still = job
-    Combination.objects.bulk_update(cells.values(), ["still"])
+    _, jobs = intake.enqueue(owner, [*drafts.values()], at=at, actor=actor, batch=batch)
+    for cell, job in zip(drafts, jobs, strict=True):
+        cell.still = job
+    Combination.objects.bulk_update([*drafts], ["still"])
 
 
 def _still(campaign: Campaign) -> starts.Still | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -19,7 +19,7 @@ from campaigns.models import Campaign, Combination, ComplianceRule, Version
 from campaigns.plan import PlanRefused
 from campaigns.releases import Chosen, RewriteChanged, RewriteRefused
 from campaigns.standing import CampaignStatus
-from queue_app import lifecycle, tickets
+from queue_app import lifecycle, tickets, turns
 from queue_app.models import (
     Asset,
     AuditEntry,
@@ -160,6 +160,51 @@ class TestLaunchingAStoryboard:
             drawn(cell)
         lifecycle.cancel([cells(campaign)[0].still_id], at=NOON, actor="staff")
         assert actions.counted_jobs(campaign).count() == 4
+
+
+class TestTheOrderOfLocks:
+    """Turns come before wallets, or a job of the same account that is queued at the same time would deadlock."""
+
+    @pytest.fixture
+    def taken(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """For each reservation from now on, the models whose turns nobody else can take meanwhile."""
+        found: list[list[str]] = []
+
+        def is_taken(model: str) -> bool:
+            try:
+                with transaction.atomic():
+                    with connection.cursor() as cursor:
+                        cursor.execute("SET LOCAL lock_timeout = '1ms'")
+                    turns.lock_lanes([(model, 0, owner.pk)])
+            except OperationalError:
+                return True
+            finally:
+                connection.close()
+            return False
+
+        def reserve(*jobs: Any, real: Any = tickets.reserve, **how: Any) -> None:
+            with ThreadPoolExecutor(1) as other:
+                models = ("kling-v3", "nano-banana")
+                found.append([model for model, is_so in zip(models, other.map(is_taken, models), strict=True) if is_so])
+            real(*jobs, **how)
+
+        monkeypatch.setattr(tickets, "reserve", reserve)
+        return found
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_storyboard_takes_the_turns_of_videos_and_stills_before_the_wallet(self, owner, taken):
+        campaign = make_campaign(owner, **STILLS)
+        assert taken == [["kling-v3", "nano-banana"]] * 2
+        first, second, *_ = cells(campaign)
+        drawn(first)
+        releases.release(campaign, Chosen(numbers=[1]), at=NOON, by=owner)
+        holds.hold([first.job_id], HeldFor.BREAKER, at=NOON, actor="breaker", reason="others failed")
+        bring(second.still, State.FAILED)
+        taken.clear()
+        both = Chosen(numbers=[1, 2])
+        found = releases.foresee(campaign, both, find="opens", put="closes")
+        releases.rewrite(campaign, both, shown=(len(found.changes), found.tickets), at=NOON, by=owner, then_release=True, find="opens", put="closes")
+        assert taken == [["kling-v3", "nano-banana"]] and not cells(campaign)[0].job.held_for
 
 
 class TestRelease:
