@@ -15,6 +15,7 @@ ALL, CANARY, STORYBOARD = "all", "canary", "storyboard"
 # how its videos wait at launch, those that don't start at once
 HELD_FOR = {ALL: "", CANARY: HeldFor.CANARY.value, STORYBOARD: HeldFor.STORYBOARD.value}
 STARTS = tuple(HELD_FOR)
+NAMES = {ALL: "All at once", CANARY: "One of each value first", STORYBOARD: "Stills first"}
 FIRST_CHOICE = "nano-banana"
 FRAME = "first_frame"  # what a still is for its video
 _AN_UPLOAD = str(UUID(int=0))  # stands for a still that is not made yet: what a route can express does not depend on the image

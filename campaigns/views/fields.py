@@ -187,15 +187,12 @@ def start_options(body: Body, plan: Plan | None) -> list[StartOption]:
     """Return the ways to start, told with the numbers of the plan once there is one."""
     typed = body["start"] or starts.ALL
     told = {
-        starts.ALL: ("All at once", "All videos join the queue at launch."),
-        starts.CANARY: ("One of each value first", _canary_hint(plan)),
-        starts.STORYBOARD: (
-            "Stills first",
-            "A still of each video. Approve a still, and its video is generated from it. Without your approval you pay only "
-            "the still.",
-        ),
+        starts.ALL: "All videos join the queue at launch.",
+        starts.CANARY: _canary_hint(plan),
+        starts.STORYBOARD: "A still of each video. Approve a still, and its video is generated from it. Without your approval "
+        "you pay only the still.",
     }
-    return [StartOption(key, label, hint, key == typed) for key, (label, hint) in told.items()]
+    return [StartOption(key, starts.NAMES[key], hint, key == typed) for key, hint in told.items()]
 
 
 def _canary_hint(plan: Plan | None) -> str:

@@ -10,11 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from campaigns import notices
+from campaigns import drafts, notices
 from campaigns.models import Campaign
 from queue_app import clock
 from queue_app.models import Job, Notice, OutboxMessage, Schedule, User
-from queue_app.work import schedules
+from queue_app.work import schedules, ticket_budgets
 from tests.campaigns.support import make_campaign
 from tests.campaigns.test_page import HTMX, text_of
 from tests.factories import NOON, UserFactory, make_schedule
@@ -122,6 +122,21 @@ class TestACampaign:
         web.post(f"{URL}{schedule.pk}/", asked | {"name": "Parcels weekly", "cron": "0 9 * * 1"})
         schedule.refresh_from_db()
         assert (schedule.name, schedule.cron, schedule.makes) == ("Parcels weekly", "0 9 * * 1", "campaign")
+
+    def test_is_repeated_with_its_start_and_its_budget(self, web: Client, owner: User) -> None:
+        stills = {"start": "storyboard", "model": "kling-v3", "duration": 5, "still_model": "nano-banana"}
+        campaign = make_campaign(owner, budget_tickets=9, **stills)  # type: ignore[arg-type]
+        shown = text_of(html_of(web.get(f"{URL}new/?campaign={campaign.pk}")))
+        assert "Start Stills first, by nano-banana" in shown and "Budget 9 tickets per run" in shown
+        asked = {"key": "a", "name": "Daily", "cron": "0 9 * * *", "time_zone": "UTC", "campaign": campaign.pk}
+        web.post(f"{URL}new/", asked)
+        schedule = Schedule.objects.get()
+        schedules.run_due(schedule.pk, at=schedule.next_run_at)  # type: ignore[arg-type]
+
+        made = Campaign.objects.exclude(pk=campaign.pk).get()
+        assert (made.start, made.still_model_id, ticket_budgets.tickets_of(made.batch)) == ("storyboard", "nano-banana", 9)
+        assert drafts.from_campaign(made)["budget_tickets"] == "9"
+        assert "Budget 9 tickets per run" in text_of(html_of(web.get(f"{URL}{schedule.pk}/")))
 
     def test_of_others_is_not_there(self, web: Client) -> None:
         campaign = make_campaign(UserFactory.create())
