@@ -19,15 +19,13 @@ from campaigns.launch import as_json, blocked_words, own_priority
 from campaigns.models import Campaign, Combination, Trip, Version
 from campaigns.plan import checker_of
 from campaigns.rules import compliance
-from campaigns.stages import STAGED, CellStage
+from campaigns.stages import OURS, STAGED, CellStage
 from queue_app import lifecycle, turns
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Asset, Batch, HeldFor, Job, State, User
 from queue_app.models.job import OPEN_STATES
 from queue_app.rules.numbers import counted
 from queue_app.work import holds, intake, policy, rewrites, uploads
-
-OURS = (HeldFor.CANARY, HeldFor.STORYBOARD, HeldFor.BREAKER)  # a budget is released by those who set it
 
 
 class RewriteRefused(Exception):

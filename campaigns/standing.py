@@ -29,7 +29,7 @@ class Counts:
     """
     The combinations of a campaign by the status of their latest version. Of the queued ones ``on_hold`` wait for the end of a
     pause or of a decision; of those in progress ``unknown`` have an unknown outcome. Of those on hold ``stills_running`` and
-    ``stills_waiting`` wait for a still that is not finished.
+    ``stills_waiting`` wait for a still that is not finished and not on hold itself.
     """
 
     queued: int = 0
@@ -120,11 +120,14 @@ def of_campaigns(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Co
 
 
 def _stills(campaigns: Collection[Campaign]) -> dict[int, dict[str, int]]:
-    """Return the unfinished stills that videos wait for, by campaign and state. One query if there is a storyboard."""
+    """
+    Return the unfinished stills that videos wait for, without those on hold themselves, by campaign and state. One query if there
+    is a storyboard.
+    """
     if not campaigns:
         return {}
     waiting = Job.objects.open().filter(
-        still_of__campaign__in=[one.pk for one in campaigns], still_of__job__held_for=HeldFor.STORYBOARD
+        still_of__campaign__in=[one.pk for one in campaigns], still_of__job__held_for=HeldFor.STORYBOARD, held_for=""
     )
     found: dict[int, dict[str, int]] = {one.pk: {} for one in campaigns}
     for pk, state, number in waiting.order_by().values_list("batch", "state").annotate(jobs=Count("*")):

@@ -341,6 +341,34 @@ def retry_bulk(job: Job, owner: User, operator: User, web: Client, api: APIClien
     bulk.work(action.pk, may_go_on=lambda: True)
 
 
+class TestAStillThatWaitsForABudget:
+    @pytest.fixture
+    def campaign(self, owner: User) -> Campaign:
+        campaign = make_campaign(owner, **STILLS)
+        for cell in cells(campaign)[:3]:
+            drawn(cell)
+        TicketBudget.objects.create(batch=campaign.batch, tickets=3, period="total", created_at=NOON, held_since=NOON)
+        holds.hold([cells(campaign)[3].still_id], HeldFor.BUDGET, at=NOON, actor="dispatcher", reason="spent")
+        return campaign
+
+    def test_stays_on_the_sheet_and_is_not_to_come(self, campaign, owner, client_for: Login, api_for):
+        web = client_for(owner)
+        html = html_of(web.get(reverse("campaigns:holds", args=[campaign.pk])))
+        assert "3 of 4 stills ready" in html and "still waits for a budget" in html
+        page = html_of(web.get(reverse("campaigns:page", args=[campaign.pk])))
+        assert "stills to come" not in page and "3 of 4 stills ready" in page
+        counts = standing.of_campaigns([campaign], at=NOON)[campaign.pk]
+        assert (counts.stills_waiting, counts.on_hold, counts.status) == (0, 4, CampaignStatus.PAUSED)
+        answer = api_for(owner).get(f"/api/v1/campaigns/{campaign.pk}/").json()
+        assert answer["on_hold"]["storyboard"] == 4
+        rows = api_for(owner).get(answer["links"]["combinations"]).json()["results"]
+        assert {row["held_for"] for row in rows} == {"storyboard"}
+
+    def test_is_dropped_with_its_video(self, campaign, owner):
+        assert releases.drop(campaign, ALL, at=NOON, by=owner).videos == 4
+        assert balances(owner) == (997, 0, 3)
+
+
 class TestRetry:
     @pytest.mark.parametrize("way", [retry_page, retry_call, retry_batch, retry_bulk])
     def test_of_a_dropped_video_waits_for_its_still_again(self, owner, way, client_for: Login, api_for):
