@@ -5,6 +5,8 @@ transaction: a process that dies in between has changed nothing, and a second cl
 Locks are taken in this order: combinations, batch, jobs, wallets.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +102,16 @@ class Foreseen:
     @property
     def stills(self) -> int:
         return sum(one.needs_still for one in self.changes)
+
+    @property
+    def digest(self) -> str:
+        """Return what stands for the numbers and new prompts of all changes."""
+        return hashlib.sha256(json.dumps([(one.row.number, one.after) for one in self.changes]).encode()).hexdigest()
+
+    @property
+    def shown(self) -> tuple[str, int]:
+        """Return what a user who confirms has seen: the new prompts, as digest, and the tickets."""
+        return self.digest, self.tickets
 
     @property
     def blocked(self) -> list[Rewording]:
@@ -217,7 +229,7 @@ def rewrite(
     campaign: Campaign,
     chosen: Chosen,
     *,
-    shown: tuple[int, int],
+    shown: tuple[str, int],
     at: datetime,
     by: User,
     then_release: bool = False,
@@ -229,14 +241,14 @@ def rewrite(
     Change the prompts of combinations on hold (`foresee`), and queue a new still of each that waits for one. The others may be
     released with it. Return what was done.
 
-    :param shown: the number of prompts and of tickets that the user was shown.
+    :param shown: that of the `Foreseen` that the user was shown.
     :raises RewriteChanged: there would be others.
     :raises RewriteRefused: as `foresee`, or a compliance rule blocks a new prompt.
     :raises IntakeRefused: the queue refuses a new prompt. :raises NotEnoughTickets: the wallet does not cover the new stills.
     """
     _, owner = _locked(campaign, chosen)
     found = foresee(campaign, chosen, find=find, put=put, prompt=prompt)
-    if (len(found.changes), found.tickets) != shown:
+    if found.shown != shown:
         raise RewriteChanged
     if found.blocked:
         first = found.blocked[0]
@@ -318,7 +330,7 @@ def _drafts(campaign: Campaign, changes: Sequence[Rewording]) -> dict[Combinatio
 
 
 def _lock_turns(videos: Sequence[int], stills: Sequence[intake.Draft], owner: User, *, at: datetime) -> None:
-    """Lock the turns of videos that are released and of stills that are queued, before the wallet is. All stills have one lane."""
+    """Lock the turns of videos to be released and of stills to be queued, before the wallet. All stills have one lane."""
     lanes = set(Job.objects.filter(pk__in=videos).values_list("model", "priority", "owner"))
     if stills:
         lanes |= {(job.model_id, job.priority, owner.pk) for job in intake.price(owner, stills[:1], at=at)}

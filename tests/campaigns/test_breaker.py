@@ -148,9 +148,8 @@ class TestSettling:
         campaign = ran(owner)
         breaker.look(at=NOON)
         found = releases.foresee(campaign, UGC, find="UGC", put="Home video")
-        shown = len(found.changes), 0
-        releases.rewrite(campaign, UGC, shown=shown, at=NOON, by=owner, then_release=True, find="UGC", put="Home video")
-        assert shown == (7, 0) and stopped(campaign) == 0 and Trip.objects.get().how == "rewritten"
+        releases.rewrite(campaign, UGC, shown=found.shown, at=NOON, by=owner, then_release=True, find="UGC", put="Home video")
+        assert (len(found.changes), found.tickets) == (7, 0) and stopped(campaign) == 0 and Trip.objects.get().how == "rewritten"
 
 
 class TestThePage:

@@ -80,6 +80,12 @@ def drawn(cell: Combination) -> Asset:
     return Asset.objects.get(job=still)
 
 
+def rewritten(campaign: Campaign, chosen: Chosen, by: User, *, then_release: bool = False, **how: Any) -> releases.Foreseen:
+    """Rewrite as a person does who saw what it would do."""
+    shown = releases.foresee(campaign, chosen, **how).shown
+    return releases.rewrite(campaign, chosen, shown=shown, at=NOON, by=by, then_release=then_release, **how)
+
+
 class TestLaunchingACanary:
     def test_one_of_each_value_may_start_and_the_others_are_on_hold_with_their_tickets_reserved(self, owner):
         campaign = make_campaign(owner, THREE, start="canary")
@@ -202,8 +208,7 @@ class TestTheOrderOfLocks:
         bring(second.still, State.FAILED)
         taken.clear()
         both = Chosen(numbers=[1, 2])
-        found = releases.foresee(campaign, both, find="opens", put="closes")
-        releases.rewrite(campaign, both, shown=(len(found.changes), found.tickets), at=NOON, by=owner, then_release=True, find="opens", put="closes")
+        rewritten(campaign, both, owner, then_release=True, find="opens", put="closes")
         assert taken == [["kling-v3", "nano-banana"]] and not cells(campaign)[0].job.held_for
 
 
@@ -397,7 +402,7 @@ class TestRewrite:
         before = {cell.index: cell.prompt for cell in cells(campaign)}
         found = releases.foresee(campaign, chosen, find="Calm", put="Serene")
         assert [one.row.number for one in found.changes] == [2, 6]
-        done = releases.rewrite(campaign, chosen, shown=(2, 0), at=NOON, by=owner, find="Calm", put="Serene")
+        done = rewritten(campaign, chosen, owner, find="Calm", put="Serene")
         assert (len(done.changes), done.stills) == (2, 0)
         for cell in cells(campaign):
             expected = before[cell.index].replace("Calm", "Serene") if cell.index in (2, 6) else before[cell.index]
@@ -408,20 +413,22 @@ class TestRewrite:
 
     def test_it_may_release_what_it_rewrote(self, owner):
         campaign = make_campaign(owner, THREE, start="canary")
-        releases.rewrite(campaign, ALL, shown=(2, 0), at=NOON, by=owner, then_release=True, find="Calm", put="Serene")
+        rewritten(campaign, ALL, owner, then_release=True, find="Calm", put="Serene")
         assert held(campaign) == {3: "canary"}
 
-    def test_other_numbers_than_shown_change_nothing(self, owner):
+    @pytest.mark.parametrize("shown", [{"put": "Sad"}, {"put": "Serene", "chosen": Chosen(numbers=[2])}])
+    def test_other_words_or_prompts_than_shown_change_nothing(self, owner, shown):
         campaign = make_campaign(owner, THREE, start="canary")
+        seen = releases.foresee(campaign, shown.get("chosen", ALL), find="Calm", put=shown["put"]).shown
         with pytest.raises(RewriteChanged):
-            releases.rewrite(campaign, ALL, shown=(3, 0), at=NOON, by=owner, find="Calm", put="Serene")
+            releases.rewrite(campaign, ALL, shown=seen, at=NOON, by=owner, find="Calm", put="Serene")
         assert not Job.objects.filter(prompt__contains="Serene").exists()
 
     def test_a_rule_is_obeyed_and_an_empty_prompt_refused(self, owner):
         campaign = make_campaign(owner, THREE, start="canary")
         ComplianceRule.objects.create(name="No gore", pattern="gore", reason="No.")
         with pytest.raises(RewriteRefused, match="would be blocked"):
-            releases.rewrite(campaign, ALL, shown=(2, 0), at=NOON, by=owner, find="Calm", put="gore")
+            rewritten(campaign, ALL, owner, find="Calm", put="gore")
         with pytest.raises(RewriteRefused, match="Enter a prompt"):
             releases.foresee(campaign, Chosen(numbers=[2]), prompt=" ")
         assert not Job.objects.filter(prompt__contains="gore").exists()
@@ -440,7 +447,7 @@ class TestRewrite:
         campaign = make_campaign(owner, **STILLS)
         first = cells(campaign)[0]
         bring(first.still, State.FAILED)
-        done = releases.rewrite(campaign, Chosen(numbers=[1]), shown=(1, 1), at=NOON, by=owner, prompt="A calmer parcel.")
+        done = rewritten(campaign, Chosen(numbers=[1]), owner, prompt="A calmer parcel.")
         assert (done.stills, done.tickets) == (1, 1)
         now = cells(campaign)[0]
         assert now.still_id != first.still_id and now.still.prompt == now.job.prompt == now.prompt == "A calmer parcel."
@@ -487,7 +494,12 @@ class TestThePage:
         typed = {"value": "mood=calm", "find": "Calm", "put": "<b>Serene</b>"}
         html = html_of(web.post(url, typed | {"look": "1"}))
         assert "2 prompts change" in html and "<b>Serene</b>" not in html and "&lt;b&gt;Serene" in html
-        web.post(url, typed | {"sure": "release", "told_count": "2", "told_tickets": "0"})
+        told = {name: html.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("told_prompts", "told_tickets")}
+        changed = web.post(url, typed | {"put": "Sad", "sure": "release"} | told)
+        assert (
+            changed.status_code == 409 and "Sad" in html_of(changed) and not Job.objects.filter(prompt__contains="Sad").exists()
+        )
+        web.post(url, typed | {"sure": "release"} | told)
         assert held(campaign) == {3: "canary"} and Job.objects.filter(prompt__contains="<b>Serene</b>").count() == 2
 
     def test_a_storyboard_shows_stills_and_prices_new_ones(self, owner, client_for: Login):
