@@ -9,8 +9,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, cells
-from campaigns.models import Version
+from campaigns import actions, cells, stages
+from campaigns.models import Combination, Version
 from campaigns.views import confirmation
 from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
@@ -154,17 +154,30 @@ def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: in
 
 
 def _cell(job: Job) -> dict[str, Any] | None:
-    """Return the combination and version of the job; ``None`` if it belongs to no campaign."""
-    found = Version.objects.filter(job=job).select_related("combination__campaign").first()
-    if found is None:
+    """Return the combination of the job and its version, ``None`` for a still; ``None`` if it belongs to no campaign."""
+    found = (
+        Version.objects.filter(job=job).select_related("combination__campaign", "combination__job", "combination__still").first()
+    )
+    combination = found.combination if found else _drawn_for(job)
+    if combination is None:
         return None
-    combination = found.combination
+    video, still = combination.job, combination.still
     return {
         "campaign": combination.campaign,
         "index": combination.index,
         "name": cells.name(
             {key: combination.values[key] for key in combination.campaign.dimensions}, combination.campaign.labels
         ),
-        "version": found.number,
-        "counts": combination.job_id == job.pk,
+        "version": found.number if found else None,
+        "video": combination.job_id,
+        "counts": job.pk in (combination.job_id, combination.still_id),
+        "is_on_sheet": video is not None and stages.held_for(video.held_for, still.held_for if still else "") in stages.OURS,
     }
+
+
+def _drawn_for(job: Job) -> Combination | None:
+    """Return the combination of a still, also if a later one counts."""
+    if not job.metadata.get("still"):
+        return None
+    of_campaign = Combination.objects.filter(campaign=job.batch_id, key=str(job.metadata.get("combination")))
+    return of_campaign.select_related("campaign", "job", "still").first()

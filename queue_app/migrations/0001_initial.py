@@ -193,7 +193,7 @@ class Migration(migrations.Migration):
                 ('order_key', models.BigIntegerField(help_text='Round of its turn, or its number without fair share. See `turns`.')),
                 ('not_before', models.DateTimeField(blank=True, help_text='Earliest start: set by the client, or the wait before the next attempt.', null=True)),
                 ('held', models.BooleanField(default=False, help_text='On hold: its campaign or batch is paused, or it is held for something.')),
-                ('held_for', models.CharField(blank=True, choices=[('canary', 'the first of its campaign'), ('storyboard', 'the approval of its still'), ('breaker', 'a decision, as jobs like it fail'), ('budget', 'a budget')], db_default='', default='', help_text='What somebody has to release it from. Only while it is queued.', max_length=12)),
+                ('held_for', models.CharField(blank=True, choices=[('canary', 'its release, after a look at the first of its campaign'), ('storyboard', 'the approval of its still'), ('breaker', 'a decision, as jobs like it fail'), ('budget', 'a budget')], db_default='', default='', help_text='What somebody has to release it from. Only while it is queued.', max_length=12)),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('submitting', 'Submitting'), ('running', 'Running'), ('unknown', 'Outcome unknown'), ('cancelling', 'Cancelling'), ('storing', 'Saving'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=12)),
                 ('event_seq', models.PositiveIntegerField(default=0)),
                 ('attempt_number', models.PositiveIntegerField(default=0, help_text='Current attempt. 0 before the first.')),

@@ -47,7 +47,7 @@ class Status(models.TextChoices):
 class HeldFor(models.TextChoices):
     """What a queued job is on hold for, until somebody releases it (I44); `work.holds`."""
 
-    CANARY = "canary", "the first of its campaign"
+    CANARY = "canary", "its release, after a look at the first of its campaign"
     STORYBOARD = "storyboard", "the approval of its still"
     BREAKER = "breaker", "a decision, as jobs like it fail"
     BUDGET = "budget", "a budget"

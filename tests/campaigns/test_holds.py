@@ -526,6 +526,28 @@ class TestThePage:
         assert 'id="shot-1" hx-swap-oob="true"' in parts and 'type="checkbox"' not in parts
         assert "shot-2" not in parts and "pile-cinematic" not in parts  # the page has no place for them
 
+    @pytest.mark.parametrize("start", [{"start": "canary"}, STILLS, {"why": HeldFor.BREAKER}, {"why": HeldFor.BUDGET}])
+    def test_of_a_job_on_hold_leads_to_the_contact_sheet_unless_a_budget_holds_it(self, owner, client_for: Login, start):
+        campaign = make_campaign(owner, THREE, **{name: value for name, value in start.items() if name != "why"})
+        second = cells(campaign)[1].job_id
+        TicketBudget.objects.create(user=owner, tickets=1, created_at=NOON, held_since=NOON)
+        if why := start.get("why"):
+            holds.hold([second], why, at=NOON, actor="breaker", reason="others failed")
+        html = html_of(client_for(owner).get(reverse("campaigns:job", args=[second])))
+        assert ("Open contact sheet" in html) == (why != HeldFor.BUDGET)
+        assert ("Waits for its release, after a look at the first" in html) == (start.get("start") == "canary")
+
+    def test_of_a_still_speaks_of_its_campaign_and_leads_there_and_on(self, owner, client_for: Login):
+        campaign, web = make_campaign(owner, **STILLS), client_for(owner)
+        first = cells(campaign)[0]
+        bring(first.still, State.FAILED)
+        html = html_of(web.get(reverse("campaigns:job", args=[first.still_id])))
+        for name, args in (("page", []), ("holds", []), ("cell", [1])):
+            assert f'href="{reverse(f"campaigns:{name}", args=[campaign.pk, *args])}"' in html
+        assert "its batch" not in html and f'href="{reverse("campaigns:job", args=[first.job_id])}"' in html
+        rewritten(campaign, Chosen(numbers=[1]), owner, prompt="A calmer parcel.")
+        assert "another still counts" in html_of(web.get(reverse("campaigns:job", args=[first.still_id])))
+
     def test_a_stranger_finds_none_of_it_and_staff_need_the_right(self, owner, client_for: Login):
         campaign = make_campaign(owner, THREE, start="canary")
         names = ("holds", "holds-release", "holds-drop", "holds-rewrite")
