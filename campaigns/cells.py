@@ -15,7 +15,7 @@ from queue_app.ui import display
 
 _HELD: dict[str, str] = {
     HeldFor.CANARY: "waits until you release it",
-    HeldFor.BREAKER: "similar videos failed, so it waits for your decision",
+    HeldFor.BREAKER: "similar ones failed, so it waits for your decision",
     HeldFor.BUDGET: "waits for its budget",
 }
 _STILL_HELD: dict[str, str] = {

@@ -1,6 +1,7 @@
 """The circuit breaker of the matrix: when it trips, what it holds, who is told, and how it is settled."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -45,9 +46,9 @@ def jobs_with(campaign: Campaign, aesthetic: str) -> list[Job]:
     return [cell.job for cell in rows if cell.job]
 
 
-def ran(owner: User, *, bad: int = 5, well: int = 4, code: str = "moderation") -> Campaign:
+def ran(owner: User, *, bad: int = 5, well: int = 4, code: str = "moderation", **fields: Any) -> Campaign:
     """A campaign in which this many UGC videos failed, and this many others completed."""
-    campaign = make_campaign(owner, WIDE)
+    campaign = make_campaign(owner, WIDE, **fields)
     for job in jobs_with(campaign, "ugc")[:bad]:
         failed(job, code)
     for job in jobs_with(campaign, "cinematic")[:well]:
@@ -70,6 +71,12 @@ class TestTripping:
             *(5, 5, 7),
         )
         assert breaker.sentence(campaign, trip) == "All 5 failures have Aesthetic = UGC: moderation."
+
+    def test_images_are_called_so(self, owner):
+        ran(owner, model="nano-banana", duration=None)
+        breaker.look(at=NOON)
+        notices.deliver(OutboxMessage.objects.get(event="batch_held").pk)
+        assert Notice.objects.get().text.endswith("7 images with it are on hold.")
 
     def test_its_owner_is_told_once(self, owner):
         campaign = ran(owner)

@@ -1,6 +1,7 @@
 """Canary and storyboard: what is on hold at launch, what it costs, and the verbs that release, drop and rewrite it."""
 
 import hashlib
+import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -585,6 +586,20 @@ class TestTheForm:
         assert "Stills (1 ticket each)" in html and 'name="told_tickets" value="36"' in html
         web.post(reverse("campaigns:new"), four | {"start": "storyboard", "still_model": "nano-banana", "do": "launch"})
         assert Campaign.objects.get().start == "storyboard" and Job.objects.count() == 12
+
+    def test_names_the_models_that_start_from_stills_and_turns_the_choice_off_for_others(self, owner, client_for: Login):
+        web = client_for(owner)
+        form = {"draft": str(uuid.uuid4()), "tab": "t", "brand": "B", "big_idea": "A parcel.", "model": "nano-banana"}
+        html = html_of(web.post(reverse("campaigns:new-preview"), form))
+        (radio,) = re.findall(r'<input[^>]*id="f-start-storyboard"[^>]*>', html)
+        assert " disabled" in radio and "All images join the queue" in html and "A few images" in html
+        assert "makes images. Choose " in html and "kling-v3" in html
+        html = html_of(web.post(reverse("campaigns:new-preview"), form | {"model": "kling-v3", "rendered_model": "nano-banana"}))
+        (radio,) = re.findall(r'<input[^>]*id="f-start-storyboard"[^>]*>', html)
+        assert " disabled" not in radio and "makes images" not in html
+        chosen = html_of(web.post(reverse("campaigns:new-preview"), form | {"start": "storyboard"}))
+        (radio,) = re.findall(r'<input[^>]*id="f-start-storyboard"[^>]*>', chosen)
+        assert " checked" in radio and " disabled" not in radio
 
 
 class TestTheAPI:
