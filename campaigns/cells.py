@@ -133,11 +133,17 @@ def of(campaign: Campaign, *, at: datetime, hold: str = "") -> list[LaunchedCell
     return [_cell(row, places, distinct, campaign.labels, at, hold) for row in rows]
 
 
-def counts(cells: Iterable[LaunchedCell]) -> Counts:
-    """Count the cells by status."""
+def counts(cells: Iterable[LaunchedCell], *, is_paused: bool = False) -> Counts:
+    """
+    Count the cells by status.
+
+    :param is_paused: their campaign is.
+    """
     listed = list(cells)
     stills = Counter(cell.still_state for cell in listed if cell.awaits_still)
-    return Counts.of(Counter((cell.state, cell.is_on_hold) for cell in listed), is_paused=False, stills=stills)
+    stopped = is_paused or any(cell.is_on_hold and not cell.held_for for cell in listed)
+    states = Counter((cell.state, cell.is_on_hold) for cell in listed)
+    return Counts.of(states, is_paused=False, is_stopped=stopped, stills=stills)
 
 
 def in_flight(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:

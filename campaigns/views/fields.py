@@ -175,7 +175,7 @@ def priorities(body: Body, owner: User) -> list[Option]:
 
 @dataclass(frozen=True)
 class StartOption:
-    """A way to start, with what it means for the campaign as it is. ``off``: the model can't, for which the hint is the reason."""
+    """A way to start, with what it means for the campaign as it is. ``off``: the model can't; the hint says why."""
 
     key: str
     label: str

@@ -36,7 +36,7 @@ from queue_app.models import (
     Upload,
     User,
 )
-from queue_app.work import batches, bulk, holds, jobs, recovery, retention, storing
+from queue_app.work import batches, bulk, holds, jobs, policy, recovery, retention, storing
 from tests.campaigns.support import SMALL, bring, make_campaign
 from tests.factories import NOON, UserFactory, make_asset
 from tests.markup import html_of
@@ -537,6 +537,21 @@ class TestThePage:
         html = html_of(client_for(owner).get(reverse("campaigns:job", args=[second])))
         assert ("Open contact sheet" in html) == (why != HeldFor.BUDGET)
         assert ("Waits for its release, after a look at the first" in html) == (start.get("start") == "canary")
+
+    def test_of_what_waits_for_a_release_says_on_hold_and_paused_only_if_it_is(self, owner, client_for: Login):
+        campaign, web = make_campaign(owner, THREE, start="canary"), client_for(owner)
+        for cell in cells(campaign):
+            if not cell.job.held_for:
+                bring(cell.job, State.COMPLETED)
+        addresses = [reverse("campaigns:page", args=[campaign.pk]), reverse("campaigns:list")]
+
+        def badges() -> list[str]:
+            found = (re.findall(r'<span class="gq-badge[^>]*>.*?</span>', html_of(web.get(url)), re.DOTALL) for url in addresses)
+            return [re.sub("<[^>]*>", "", listed[0]).strip() for listed in found]
+
+        assert badges() == ["On hold", "On hold"]
+        policy.pause_batch(campaign.batch, at=NOON, actor=owner)
+        assert badges() == ["Paused", "Paused"]
 
     def test_of_a_still_speaks_of_its_campaign_and_leads_there_and_on(self, owner, client_for: Login):
         campaign, web = make_campaign(owner, **STILLS), client_for(owner)
