@@ -636,6 +636,15 @@ class TestTheAPI:
         (first, *_) = api.get(answer["links"]["combinations"]).json()["results"]
         assert (first["held_for"], first["status"], first["still"]["status"]) == ("storyboard", "queued", "queued")
 
+    def test_says_in_its_schema_that_a_model_may_not_be_available(self, owner, api):
+        campaign = make_campaign(owner, **STILLS)
+        drawn(cells(campaign)[0])
+        GenerationModel.objects.filter(pk="kling-v3").update(active=False)
+        refused = api.post(f"/api/v1/campaigns/{campaign.pk}/release/", {"all": True}, format="json")
+        assert (refused.status_code, refused.json()["code"]) == (422, "model_not_available")
+        declared = api.get("/api/schema/?format=json").json()["paths"]["/api/v1/campaigns/{id}/release/"]["post"]
+        assert "422" in declared["responses"]
+
     def test_releases_and_drops_by_id_by_value_and_all(self, owner, api):
         campaign = make_campaign(owner, THREE, start="canary")
         url, second = f"/api/v1/campaigns/{campaign.pk}/", cells(campaign)[1].pk
