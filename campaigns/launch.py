@@ -210,8 +210,8 @@ def _enqueue(
 ) -> tuple[Batch, list[Job], list[Job]]:
     """Queue the videos and then the stills, in one batch. Return it and both."""
     brief, reserved, stills = plan.brief, 0, list[Job]()
-    models = [plan.model, *([plan.still.model] if plan.still else [])]
-    turns.lock_lanes((model.key, plan.priority, owner.pk) for model in models)  # of both, before the wallet
+    if plan.still:  # the turns of both, before the wallet
+        turns.lock_lanes((model.key, plan.priority, owner.pk) for model in (plan.model, plan.still.model))
     try:
         batch, jobs = intake.enqueue(
             owner,
