@@ -7,9 +7,9 @@ What is looked at during a simulated day, at each claim:
   start: not delayed or put back, and under the same limit of a batch.
 * **Share**: of any two accounts that wait in the same lane, the starts since both wait there without a break are held against
   their weights. The error is by how many jobs one is off its share of them: with start-time fair queueing at most one (Goyal, Vin
-  and Cheng, "Start-time Fair Queuing", 1996, theorem 1), and as our turns are whole rounds, a part of a round more. Left out are
-  accounts that wait with a batch at a limit of its own, which catch up on the turns that it let pass, and those that cancelled
-  jobs before others of theirs: with these they gave up turns.
+  and Cheng, "Start-time Fair Queuing", 1996, theorem 1); as our turns are whole rounds, at most a round at either end. Left out
+  are accounts that wait with a batch at a limit of its own, which catch up on the turns that it let pass, and those that have
+  cancelled jobs before others of theirs: with these they gave up turns.
 * **Waits**: how long a job was the first of its account in its lane, without the time of a pause or an outage.
 """
 
@@ -66,8 +66,8 @@ class Window:
 
     @property
     def bound(self) -> float:
-        """One job, and what a round of both is worth: half a job if both have weight 1."""
-        return 1 + self.weights[0] * self.weights[1] / sum(self.weights) + 1e-9
+        """A round, of which the other had none yet, at either end: one job if both have weight 1."""
+        return 2 * self.weights[0] * self.weights[1] / sum(self.weights) + 1e-9
 
 
 class Checks:

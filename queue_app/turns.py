@@ -8,27 +8,27 @@ the index. Within an account both are FIFO.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
-from queue_app.models import Job, State
-from queue_app.models.job import OPEN_STATES, sql_of
+from queue_app.models import Job, QueueSettings, Round, State
 from queue_app.rules import fairness
 from queue_app.statements import Statement
 
 LaneOf = tuple[str, int, int]  # model, priority, owner
-SWITCH = 716_211  # advisory lock: shared by who takes turns, exclusive to who changes all of them
-EXCHANGED_MOST = 1_000  # waiting jobs of an account and lane that exchange their turns
+EXCHANGED_MOST = 1_000  # waiting pages of an account and lane that exchange their turns
+BEHIND_MOST = 5_000  # waiting jobs of an account and lane that move back for one that comes back
+ACCOUNT_MOST = 10_000  # waiting jobs of an account that a new weight places anew
+RESORTED, RESORTED_CHUNKS = 500, 4  # jobs that are placed anew in one transaction, and transactions in a row
 
 # Rows, so that two requests of one account take their turns, and then their numbers, one after the other.
-_LOCK = Statement(f"""
-    WITH mode AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({SWITCH}))
+_LOCK = Statement("""
     INSERT INTO queue_app_turn AS turn (model_id, priority, owner_id, next)
-    SELECT asked.*, 0
-      FROM unnest(%(models)s::text[], %(priorities)s::smallint[], %(owners)s::bigint[]) asked, mode ORDER BY 1, 2, 3
+    SELECT asked.*, 0 FROM unnest(%(models)s::text[], %(priorities)s::smallint[], %(owners)s::bigint[]) asked ORDER BY 1, 2, 3
         ON CONFLICT (model_id, priority, owner_id) DO UPDATE SET next = turn.next
-""")  # noqa: S608 - no value in it
+""")
 # A statement after `_LOCK`, whose snapshot is older than its wait. An empty lane is where the furthest of its priority is, so
 # that rounds compare between models: what they share goes to the lane that is behind.
 _READ = Statement("""
@@ -75,7 +75,7 @@ _EXCHANGE = Statement(f"""
          CROSS JOIN LATERAL (
             SELECT job.id, job.model_id, job.priority, job.owner_id, job.order_key, job.score FROM queue_app_job job
              WHERE job.owner_id = asked.owner_id AND job.model_id = asked.model_id AND job.priority = asked.priority
-               AND job.state = 'queued' AND job.held_for = '' AND job.score IS NOT NULL
+               AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL AND job.score IS NOT NULL
              ORDER BY job.order_key DESC, job.id DESC LIMIT {EXCHANGED_MOST} FOR UPDATE SKIP LOCKED
          ) job
     ), places AS (
@@ -89,30 +89,24 @@ _EXCHANGE = Statement(f"""
                        AND other.place = mine.rank
      WHERE job.id = mine.id AND job.order_key <> other.order_key
 """)  # noqa: S608 - no value in it
-_TO_FIFO = f"UPDATE queue_app_job SET order_key = id WHERE state IN {sql_of(OPEN_STATES)}"  # noqa: S608 - constants
-# The rounds are those of `fairness.rounds`: of all accounts from the first one on, of one account from where its jobs are. Jobs
-# in flight come first if they are put back.
-_TO_TURNS = f"""
-    DELETE FROM queue_app_round WHERE %(owner)s::bigint IS NULL;
-    DELETE FROM queue_app_turn WHERE %(owner)s IS NULL;
-    UPDATE queue_app_job SET order_key = 0 WHERE %(owner)s IS NULL AND state IN {sql_of(OPEN_STATES)} AND state <> 'queued';
+# the rounds are those of `fairness.rounds`, from where the account's jobs are
+_OF_ACCOUNT = """
     UPDATE queue_app_job job SET order_key = floor(found.first + (found.number - 1) / found.weight)::bigint
       FROM (SELECT waiting.id, owner.share_weight::float8 AS weight,
-                   CASE WHEN %(owner)s IS NULL THEN 0
-                        ELSE greatest(coalesce(lane.reached, 0), min(waiting.order_key) OVER account) END AS first,
+                   greatest(coalesce(lane.reached, 0), min(waiting.order_key) OVER account) AS first,
                    row_number() OVER (account ORDER BY waiting.order_key, waiting.id) AS number
               FROM queue_app_job waiting
               JOIN queue_app_user owner ON owner.id = waiting.owner_id
               LEFT JOIN queue_app_round lane ON lane.model_id = waiting.model_id AND lane.priority = waiting.priority
-             WHERE waiting.state = 'queued' AND waiting.owner_id = coalesce(%(owner)s, waiting.owner_id)
-            WINDOW account AS (PARTITION BY waiting.model_id, waiting.priority, waiting.owner_id)) found
+             WHERE waiting.state = 'queued' AND waiting.owner_id = %(owner)s
+            WINDOW account AS (PARTITION BY waiting.model_id, waiting.priority)) found
      WHERE found.id = job.id;
     INSERT INTO queue_app_turn (model_id, priority, owner_id, next)
     SELECT job.model_id, job.priority, job.owner_id, max(job.order_key) + 1 / min(owner.share_weight)::float8
       FROM queue_app_job job JOIN queue_app_user owner ON owner.id = job.owner_id
-     WHERE job.state = 'queued' AND job.held_for = '' AND job.owner_id = coalesce(%(owner)s, job.owner_id) GROUP BY 1, 2, 3
+     WHERE job.state = 'queued' AND job.held_for = '' AND job.owner_id = %(owner)s GROUP BY 1, 2, 3
         ON CONFLICT (model_id, priority, owner_id) DO UPDATE SET next = excluded.next
-"""  # noqa: S608 - constants
+"""
 
 
 def lock(jobs: Iterable[Job]) -> None:
@@ -162,38 +156,43 @@ def rejoin(jobs: Sequence[Job]) -> list[Job]:
     """
     Give jobs that come back from a hold turns at their old places among their owner's jobs: the jobs behind them move back by as
     many turns. Return all that changed, for the caller to save. The caller holds the row locks, and the turns (`lock`).
+
+    If more than `BEHIND_MOST` are behind them, they come back at the end of their owner's jobs.
     """
     places = {job.pk: (job.order_key, job.pk) for job in jobs}
-    if not take(jobs):
+    if not take(in_order(jobs)):
         return list(jobs)
     changed = []
-    for lane in sorted({_lane(job) for job in jobs}):
-        own = [job for job in jobs if _lane(job) == lane]
-        first = min(places[job.pk] for job in own)
-        model, priority, owner = lane
+    for (model, priority, owner), own in _by_lane(jobs).items():
+        key, number = min(places[job.pk] for job in own)
         mine = Job.objects.filter(model=model, priority=priority, owner=owner, state=State.QUEUED, held_for="")
-        behind = mine.filter(Q(order_key__gt=first[0]) | Q(order_key=first[0], pk__gt=first[1])).exclude(pk__in=places)
-        moved = [*own, *behind.select_for_update(skip_locked=True).order_by("order_key", "pk")[:EXCHANGED_MOST]]
+        later = mine.filter(Q(order_key__gt=key) | Q(order_key=key, pk__gt=number)).exclude(pk__in=places)
+        behind = list(later.select_for_update(skip_locked=True).order_by("order_key", "pk")[: BEHIND_MOST + 1])
+        moved = own if len(behind) > BEHIND_MOST else [*own, *behind]
         keys = sorted(job.order_key for job in moved)
-        for job, key in zip(sorted(moved, key=lambda job: places.get(job.pk, (job.order_key, job.pk))), keys, strict=True):
-            job.order_key = key
+        for job, turn in zip(sorted(moved, key=lambda job: places.get(job.pk, (job.order_key, job.pk))), keys, strict=True):
+            job.order_key = turn
         changed += moved
     return changed
 
 
-def catch_up(jobs: Sequence[Job]) -> list[Job]:
+def catch_up(jobs: Sequence[Job]) -> None:
     """
-    Let queued jobs whose pause has ended go on in the round that their lane has reached, one turn after the other, instead of all
-    going first. Those whose turn is still to come keep it. Return the ones that changed, for the caller to save.
+    Let queued jobs that can start again `rejoin` if the round of their turn has passed: they do not all go first. Those whose
+    turn is still to come keep it. The caller holds the row locks.
     """
-    by_lane = _by_lane(sorted(jobs, key=lambda job: (job.order_key, job.pk)))
-    changed = []
-    for model, priority, owner, _, reached, _, weight, is_fair in _READ.run(**_columns(list(by_lane))):
-        late = [job for job in by_lane[model, priority, owner] if is_fair and job.order_key < reached]
-        for job, number in zip(late, fairness.rounds(reached, len(late), weight=weight), strict=True):
-            job.order_key = number
-        changed += late
-    return changed
+    if not jobs:
+        return
+    reached = {(one.model_id, one.priority): one.reached for one in Round.objects.all()}
+    late = [job for job in jobs if job.order_key < reached.get((job.model_id, job.priority), job.order_key)]
+    if late and QueueSettings.objects.current().fair_share:
+        lock(late)
+        Job.objects.bulk_update(rejoin(late), ["order_key"], batch_size=RESORTED)
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Sort jobs as they would start: in this order each account's take their turns."""
+    return sorted(jobs, key=lambda job: (-job.priority, job.order_key, job.pk))
 
 
 def exchange_by_score(jobs: Iterable[Job]) -> None:
@@ -220,23 +219,46 @@ def next_turns(lanes: Sequence[LaneOf]) -> dict[LaneOf, tuple[float, float]]:
     }
 
 
-def change_all(*, fair: bool) -> None:
+def resort(*, at: datetime) -> None:
     """
-    Place all waiting jobs anew, in turns or in strict FIFO; in turns, each account's in the order that they have. The caller
-    holds the claim lock.
+    Place the next jobs anew after fair share was switched, in turns or in strict FIFO, some chunks of them. Each account's go by
+    number then, and its pages by score. Until the last is done both kinds of places compare: rounds go on from job numbers.
     """
-    _change(_TO_TURNS if fair else _TO_FIFO, owner=None)
+    for _ in range(RESORTED_CHUNKS):
+        policy = QueueSettings.objects.current()
+        if policy.resort_after is None:
+            return
+        last = _resort(policy.resort_after, fair=policy.fair_share)
+        # by itself: who holds the claim lock may wait for jobs, so who holds jobs must not wait for that row
+        QueueSettings.objects.filter(resort_after=policy.resort_after).update(resort_after=last)
 
 
-def change_of(owner: int) -> None:
-    """Place an account's waiting jobs anew, after its weight has changed. The caller holds the claim lock."""
-    _change(_TO_TURNS, owner=owner)
+@transaction.atomic
+def _resort(after: int, *, fair: bool) -> int | None:
+    jobs = list(Job.objects.open().filter(pk__gt=after).lock()[:RESORTED])
+    waiting = [job for job in jobs if job.state == State.QUEUED]
+    for job in jobs:
+        job.order_key = job.pk
+    if fair:
+        lock(waiting)
+        take(waiting)
+    Job.objects.bulk_update(jobs, ["order_key"])
+    exchange_by_score(waiting)
+    return jobs[-1].pk if len(jobs) == RESORTED else None
 
 
-def _change(sql: str, *, owner: int | None) -> None:
+def change_of(owner: int) -> bool:
+    """
+    Place an account's waiting jobs anew, after its weight has changed, and return whether it was done. The caller holds the claim
+    lock; it is not done for more than `ACCOUNT_MOST`, whose next jobs alone have the new weight.
+    """
+    waiting = Job.objects.filter(owner=owner, state=State.QUEUED).order_by("id")
+    ids = list(waiting.select_for_update().values_list("pk", flat=True)[: ACCOUNT_MOST + 1])
+    if len(ids) > ACCOUNT_MOST:
+        return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SWITCH])
-        cursor.execute(sql, {"owner": owner})
+        cursor.execute(_OF_ACCOUNT, {"owner": owner})
+    return True
 
 
 def _lane(job: Job) -> LaneOf:

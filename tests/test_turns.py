@@ -8,7 +8,7 @@ import pytest
 from queue_app import lifecycle, turns
 from queue_app.insight import positions
 from queue_app.models import HeldFor, Job, JobEvent, ModelConcurrencyLimit, QueueSettings, State
-from queue_app.work import aging, dispatch, holds, policy
+from queue_app.work import aging, dispatch, holds, policy, reorder
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -197,6 +197,62 @@ class TestTheEndOfAPause:
         assert [pk for pk in order() if pk in paused] == paused
         assert len({*start(6)} & {*theirs}) >= 2
 
+    def test_of_many_batches_gains_nothing_and_keeps_their_order(self):
+        ana, ben = UserFactory(username="ana"), UserFactory(username="ben")
+        batches = BatchFactory.create_batch(5, owner=ana)
+        paused = [job for batch in batches for job in queue(ana, 1, batch=batch)]
+        for batch in batches:
+            policy.pause_batch(batch, at=NOON, actor=None)
+        queue(ben, 20)
+        start(8)
+
+        for batch in batches:
+            policy.resume_batch(batch, at=NOON, actor=None)
+        later = queue(ana, 2)
+
+        assert [pk for pk in order() if pk in {*paused, *later}] == [*paused, *later]
+        assert owners_of(start(8)).count("ana") <= 5
+
+
+class TestALaterStart:
+    def test_saves_up_no_turns(self):
+        ana, ben = UserFactory(username="ana"), UserFactory(username="ben")
+        soon = NOON + timedelta(hours=1)
+        queue(ana, 8, not_before=soon, client_not_before=soon)
+        queue(ben, 24)
+        start(10)
+
+        dispatch.wake_due(at=soon)
+
+        assert owners_of(start(8)).count("ana") in (4, 5)
+
+    def test_of_a_further_attempt_keeps_its_place(self):
+        (again,) = queue(UserFactory(), 1)
+        queue(UserFactory(), 10)
+        start(6)
+        job = Job.objects.get(pk=again)
+        trouble = lifecycle.Trouble("server_error", "500")
+        lifecycle.put_back(
+            job,
+            at=NOON,
+            actor="worker",
+            outcome="not_accepted",
+            spent=False,
+            trouble=trouble,
+            not_before=NOON + timedelta(minutes=1),
+        )
+
+        dispatch.wake_due(at=NOON + timedelta(minutes=1))
+
+        assert order()[0] == again
+
+    def test_lends_its_place_to_no_other_job(self):
+        ana = UserFactory()
+        parked, real = queue(ana, 1, not_before=NOON + timedelta(days=30)), queue(ana, 2)
+
+        assert set(reorder.own_lane(Job.objects.get(pk=real[0])).values_list("pk", flat=True)) == {*real}
+        assert not {*parked} & {*real}
+
 
 class TestASwitch:
     def test_to_first_come_first_served_and_back_resorts_what_waits(self):
@@ -221,6 +277,21 @@ class TestASwitch:
         policy.change(ana, at=NOON, actor=None, share_weight=Decimal(3))
 
         assert owners_of(start(12)).count("ana") in (9, 10)
+
+    def test_goes_on_in_the_dispatcher_where_many_wait(self, monkeypatch):
+        monkeypatch.setattr(turns, "RESORTED", 3)
+        monkeypatch.setattr(turns, "RESORTED_CHUNKS", 1)
+        ana, ben = UserFactory(), UserFactory()
+        set_fair_share(False)
+        while QueueSettings.objects.current().resort_after is not None:
+            turns.resort(at=NOON)
+        first, second = queue(ana, 5), queue(ben, 3)
+
+        set_fair_share(True)
+        while QueueSettings.objects.current().resort_after is not None:
+            turns.resort(at=NOON)
+
+        assert order() == [first[0], second[0], first[1], second[1], first[2], second[2], *first[3:]]
 
 
 class TestPages:
@@ -264,8 +335,26 @@ class TestWaiting:
         assert aging.raise_waiting(at=NOON + timedelta(days=1)) == 0
 
         found = {job.pk: (job.priority, job.base_priority, job.raised) for job in Job.objects.all()}
-        assert found == {low: (0, -10, 1), lower: (5, -25, 3), normal: (0, 0, 0)}
+        assert found == {low: (0, -10, 1), lower: (0, -25, 3), normal: (0, 0, 0)}
         assert JobEvent.objects.filter(job=low).last().reason == "priority raised by waiting"
+
+    def test_never_puts_a_job_that_was_a_little_lower_before_normal_ones(self):
+        normal = queue(UserFactory(), 2)
+        sly = queue(UserFactory(), 2, priority=-1, base_priority=-1)
+
+        aging.raise_waiting(at=NOON + timedelta(hours=1))
+
+        assert set(Job.objects.values_list("priority", flat=True)) == {0}
+        assert order()[0] == normal[0]
+        assert {*order()[:2]} != {*sly}
+
+    def test_keeps_the_order_of_an_account(self):
+        first, second = queue(UserFactory(), 2, priority=-10)
+        Job.objects.filter(pk=second).update(order_key=-1)
+
+        aging.raise_waiting(at=NOON + timedelta(minutes=30))
+
+        assert order() == [second, first]
 
     def test_is_switched_off_and_changed_by_the_settings(self):
         queue(UserFactory(), 1, priority=-10)

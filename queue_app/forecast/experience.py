@@ -13,7 +13,7 @@ KEPT = timedelta(days=3)
 _PAST = Statement("""
     SELECT what, coalesce(model_id, ''), priority, measured, p50, p90, shown_p50, shown_p90,
            coalesce(seconds, extract(epoch FROM %(at)s::timestamptz - at))::float8, coalesce(happened, false)
-      FROM queue_app_pastforecast WHERE at <= %(at)s ORDER BY at DESC LIMIT %(most)s
+      FROM queue_app_pastforecast WHERE at <= %(at)s ORDER BY at DESC, id DESC LIMIT %(most)s
 """)
 # A start has happened, or never will once the job is over. An end has not if a person cancelled the job.
 _HAPPENED = Statement(f"""

@@ -30,22 +30,26 @@ IN_SHORT = (
     *("owner__username", "batch", "queued_at", "started_at"),
 )
 
-# one count of the jobs of higher priority for each lane and priority; then only the steps from one requested job to the next
+# One count of the jobs of higher priority for each lane and priority; then only the steps from one requested job to the next.
+# Jobs that somebody has to release are ahead of none; each of them is told the position that it would have now.
 _COUNTED = Statement("""
     WITH asked AS (
-        SELECT id, model_id, priority, order_key, lag(order_key) OVER place AS key_before, lag(id) OVER place AS id_before
+        SELECT id, model_id, priority, order_key, held_for,
+               lag(order_key) OVER place AS key_before, lag(id) OVER place AS id_before
           FROM queue_app_job WHERE id = ANY(%(ids)s::bigint[]) AND state = 'queued'
         WINDOW place AS (PARTITION BY model_id, priority ORDER BY order_key, id)
     ), above AS (
         SELECT lane.*, (SELECT count(*) FROM (
                           SELECT FROM queue_app_job job
-                           WHERE job.state = 'queued' AND job.model_id = lane.model_id AND job.priority > lane.priority
+                           WHERE job.state = 'queued' AND job.held_for = '' AND job.model_id = lane.model_id
+                             AND job.priority > lane.priority
                            LIMIT %(far)s::bigint + 1) higher) AS jobs
           FROM (SELECT DISTINCT model_id, priority FROM asked) lane
     ), steps AS (
         SELECT asked.*, (SELECT count(*) FROM (
                            SELECT FROM queue_app_job job
-                            WHERE job.state = 'queued' AND job.model_id = asked.model_id AND job.priority = asked.priority
+                            WHERE job.state = 'queued' AND job.held_for = ''
+                              AND job.model_id = asked.model_id AND job.priority = asked.priority
                               AND (job.order_key, job.id) > (coalesce(key_before, -9223372036854775808), coalesce(id_before, 0))
                               AND (job.order_key, job.id) <= (asked.order_key, asked.id)
                             LIMIT %(far)s::bigint + 1) step) AS jobs
@@ -53,17 +57,19 @@ _COUNTED = Statement("""
     )
     SELECT model_id, priority, steps.order_key, steps.id,
            above.jobs + sum(steps.jobs) OVER (PARTITION BY model_id, priority ORDER BY steps.order_key, steps.id)
+                      + (steps.held_for <> '')::int
       FROM steps JOIN above USING (model_id, priority)
 """)
 _MILESTONES = """
     SELECT order_key, id FROM (
         SELECT order_key, id, row_number() OVER (ORDER BY order_key, id) AS place
-          FROM queue_app_job WHERE state = 'queued' AND model_id = %(model)s AND priority = %(priority)s) lane
+          FROM queue_app_job
+         WHERE state = 'queued' AND held_for = '' AND model_id = %(model)s AND priority = %(priority)s) lane
      WHERE place %% %(step)s = 0 ORDER BY order_key, id
 """
 _STEPS = Statement("""
     SELECT (SELECT count(*) FROM queue_app_job job
-             WHERE job.state = 'queued' AND job.model_id = asked.model AND job.priority = asked.priority
+             WHERE job.state = 'queued' AND job.held_for = '' AND job.model_id = asked.model AND job.priority = asked.priority
                AND (job.order_key, job.id) > (asked.key_before, asked.id_before)
                AND (job.order_key, job.id) <= (asked.key, asked.id))
       FROM unnest(%(models)s::text[], %(priorities)s::smallint[], %(keys_before)s::bigint[], %(ids_before)s::bigint[],

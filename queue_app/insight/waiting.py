@@ -99,6 +99,8 @@ class Outlook:
         if blockers[0].limit == "jobs_ahead":
             start = f"when a {job.model_id} slot is free."
             return f"{in_front} Starts {start}" if ahead else f"Next in line: starts {start}"
+        if job.held_for:
+            return f"{'. '.join(map(words, blockers))}."
         return f"{'. '.join(map(words, blockers))}. {in_front}"
 
     def eta(self, job: Job) -> Estimate | None:

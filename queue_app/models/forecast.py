@@ -36,7 +36,7 @@ class PastForecast(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["-at"], name="past_forecast_newest"),
+            models.Index(fields=["-at", "-id"], name="past_forecast_newest"),
             models.Index(fields=["job"], name="past_forecast_of_job", condition=Q(happened=None)),
         ]
         constraints = [

@@ -384,7 +384,7 @@ class Job(models.Model):
             # positions and counts of waiting jobs, held or not, also those of one owner
             models.Index(
                 fields=["model", "-priority", "order_key", "id"],
-                include=["owner"],
+                include=["owner", "held_for"],
                 name="job_waiting",
                 condition=Q(state="queued"),
             ),

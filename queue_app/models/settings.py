@@ -92,6 +92,11 @@ class QueueSettings(models.Model):
         help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Default: on. Off: "
         "first come, first served. A change also re-sorts the jobs that are waiting.",
     )
+    resort_after = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="Jobs up to this number are placed anew after a switch of fair share. Empty: all are.",
+    )
     aging_minutes = models.PositiveSmallIntegerField(
         "raised after",
         null=True,

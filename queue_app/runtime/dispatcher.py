@@ -17,7 +17,7 @@ from functools import partial
 from django.conf import settings
 from django.db import Error, connection
 
-from queue_app import clock, database, lifecycle, wake
+from queue_app import clock, database, lifecycle, turns, wake
 from queue_app.forecast import experience
 from queue_app.models import State
 from queue_app.outbox import delivery
@@ -135,6 +135,7 @@ class Dispatcher:
         if sweeps:
             _alone(partial(recovery.sweep, heard_since=self._since), at)
             _alone(aging.raise_waiting, at)
+            _alone(turns.resort, at)
         if self._prune.is_due():
             for prune in (recovery.prune, bulk.prune, retention.prune, experience.prune, registry.prune, tasks.prune):
                 _alone(prune, at)

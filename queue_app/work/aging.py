@@ -1,4 +1,4 @@
-"""Aging: waiting raises the priority of a job one level at a time, so that none starves. It never reaches high."""
+"""Aging: waiting raises a low priority one level at a time, up to normal, so that none starves."""
 
 from datetime import datetime, timedelta
 
@@ -21,18 +21,22 @@ def raise_waiting(*, at: datetime) -> int:
     if not minutes:
         return 0
     jobs = _due(timedelta(minutes=minutes), at=at)
-    before = {job.pk: {"before": job.priority, "after": job.priority + priority.LEVEL} for job in jobs}
+    raised = {job.pk: min(job.priority + priority.LEVEL, priority.NORMAL) for job in jobs}
+    before = {job.pk: {"before": job.priority, "after": raised[job.pk]} for job in jobs}
     for job in jobs:
-        job.priority, job.raised = job.priority + priority.LEVEL, job.raised + 1
+        job.priority, job.raised = raised[job.pk], job.raised + 1
     turns.lock(jobs)
     turns.take(jobs)
     Job.objects.bulk_update(jobs, ["priority", "raised", "order_key"])
+    turns.exchange_by_score(jobs)
     lifecycle.note_each(jobs, at=at, actor="dispatcher", reason="priority raised by waiting", data=before)
     return len(jobs)
 
 
 def _due(wait: timedelta, *, at: datetime) -> list[Job]:
-    waiting = Job.objects.filter(state=State.QUEUED, held=False, not_before=None, priority__lt=priority.HIGH - priority.LEVEL)
+    """Lock the jobs that are due, and return them in dispatch order, in which each account's take their turns."""
+    waiting = Job.objects.filter(state=State.QUEUED, held=False, not_before=None, priority__lt=priority.NORMAL)
     waits = ExpressionWrapper(Value(wait) * (F("raised") + 1), output_field=DurationField())
-    ids = waiting.filter(queued_at__lte=at - waits).order_by("queued_at", "id").values_list("pk", flat=True)[: lifecycle.CHUNK]
-    return list(Job.objects.lock(skip_locked=True).filter(pk__in=list(ids), state=State.QUEUED, held=False))
+    due = waiting.filter(queued_at__lte=at - wait).filter(queued_at__lte=at - waits)  # the first by the index
+    ids = list(due.order_by("queued_at", "id").values_list("pk", flat=True)[: lifecycle.CHUNK])
+    return turns.in_order((due & Job.objects.filter(pk__in=ids)).lock(skip_locked=True))

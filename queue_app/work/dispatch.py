@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
-from queue_app import database, lifecycle, wake
+from queue_app import database, lifecycle, turns, wake
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.models.job import IN_FLIGHT_STATES, STRETCH, sql_of
@@ -265,7 +265,10 @@ def _set_aside(ids: Iterable[int], *, at: datetime) -> None:
 def wake_due(*, at: datetime) -> int:
     """Release up to 500 queued jobs whose ``not_before`` has passed. Return the number of jobs."""
     due = Job.objects.filter(state=State.QUEUED, not_before__lte=at).order_by("id").select_for_update(skip_locked=True)
-    return Job.objects.filter(pk__in=[job.pk for job in due[: lifecycle.CHUNK]]).update(not_before=None)
+    jobs = list(due[: lifecycle.CHUNK])
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(not_before=None)
+    turns.catch_up([job for job in jobs if not job.attempt_number and not job.held])  # a further attempt keeps its place
+    return len(jobs)
 
 
 def next_due(*, at: datetime) -> Due:

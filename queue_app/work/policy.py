@@ -10,7 +10,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
-from queue_app import lifecycle, turns, wake
+from queue_app import turns, wake
 from queue_app.models import (
     AuditEntry,
     Batch,
@@ -61,7 +61,8 @@ def save(
     if not after:
         return False
     if isinstance(row, QueueSettings) and "fair_share" in after:
-        turns.change_all(fair=row.fair_share)
+        QueueSettings.objects.update(resort_after=0)
+        turns.resort(at=at)  # a first part; the dispatcher does the rest
     if isinstance(row, User) and before and "share_weight" in after and QueueSettings.objects.current().fair_share:
         turns.change_of(row.pk)
     action = _action(row, after) if before else f"add {row._meta.verbose_name}"
@@ -230,8 +231,7 @@ def _set_batch_pause(
     ids = [job.pk for job in jobs]
     Job.objects.filter(pk__in=ids, held_for="").update(held=paused)
     if not paused:
-        waiting = [job for job in jobs if job.state == State.QUEUED and not job.held_for]
-        Job.objects.bulk_update(turns.catch_up(waiting), ["order_key"], batch_size=lifecycle.CHUNK)
+        turns.catch_up([job for job in jobs if job.state == State.QUEUED and not job.held_for])
     verb = "pause" if paused else "resume"
     after = {name: values[name] for name in before}
     audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)

@@ -36,13 +36,15 @@ def set_priority(jobs: Sequence[Job], level: int, *, at: datetime, actor: str) -
     age decides its position (I18).
     """
     before = {job.pk: {"before": job.base_priority, "after": level} for job in jobs}
-    for job in jobs:
+    in_turn = turns.in_order(jobs)
+    for job in in_turn:
         job.priority = job.base_priority = level
         job.raised, job.priority_reasons = 0, [f"set by {actor}"]
-    turns.lock(jobs)
-    turns.take(jobs)
+    turns.lock(in_turn)
+    turns.take(in_turn)
     changed = ["priority", "base_priority", "raised", "priority_reasons", "order_key"]
     Job.objects.bulk_update(jobs, changed, batch_size=lifecycle.CHUNK)
+    turns.exchange_by_score(jobs)
     lifecycle.note_each(jobs, at=at, actor=actor, reason=f"{PRIORITY_SET} {priority.name(level).lower()}", data=before)
 
 
@@ -74,9 +76,12 @@ def can_move_to_front(job: Job) -> bool:
 
 
 def own_lane(job: Job) -> JobQuerySet:
-    """Filter to the queued jobs of this one's owner, model and priority, itself included: those it may change places with."""
+    """
+    Filter to the queued jobs of this one's owner, model and priority, itself included: those it may change places with. None that
+    can't start yet: a place that is only kept must not be handed on.
+    """
     same = {"owner": job.owner_id, "model": job.model_id, "priority": job.priority}
-    return Job.objects.filter(**same, state=State.QUEUED, held_for="")
+    return Job.objects.filter(**same, state=State.QUEUED, held=False, not_before=None)
 
 
 def between(lane: JobQuerySet, one: Job, other: Job) -> JobQuerySet:

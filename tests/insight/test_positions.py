@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from queue_app.insight import positions
 from queue_app.models import Job, State
-from tests.factories import NOON, UserFactory, claimed, make_job
+from tests.factories import NOON, JobFactory, UserFactory, claimed, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -116,3 +116,14 @@ class TestLists:
         assert positions.coming_next(mine.owner) == [mine]
         assert positions.in_progress(mine.owner) == []
         assert positions.in_progress(staff) == [running]
+
+
+def test_what_somebody_has_to_release_is_ahead_of_nobody():
+    owner = UserFactory()
+    held = [JobFactory(owner=owner, held_for="canary", held=True) for _ in range(3)]
+    free = JobFactory(owner=UserFactory())
+
+    found = positions.of_jobs([job.pk for job in [*held, free]])
+
+    assert found[free.pk] == 1
+    assert {found[job.pk] for job in held} <= {1, 2}

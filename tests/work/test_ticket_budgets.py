@@ -226,10 +226,8 @@ class TestAJobOnHold:
         job, looked = fresh(second), waiting.outlook([fresh(second)], at=NOON)
         (blocker,) = looked.waiting_on(job)
         said = Blocker("budget", "user", EACH, EACH, MIDNIGHT, "budget used up", is_pause=True, of=owner.pk)
-        assert (blocker, looked.position(job), positions.of_job(fresh(third))) == (said, 1, 2)
-        assert (
-            looked.sentence(job) == "The owner's budget is used up until 2026-11-21 00:00:00 UTC (4 of 4 tickets). Next in line."
-        )
+        assert (blocker, looked.position(job), positions.of_job(fresh(third))) == (said, 1, 1)  # nothing is ahead of either
+        assert looked.sentence(job) == "The owner's budget is used up until 2026-11-21 00:00:00 UTC (4 of 4 tickets)."
         estimate = looked.eta(job)
         assert estimate is not None and estimate.p50_seconds is None
         assert used(found) == EACH
