@@ -79,7 +79,7 @@ class Outlook:
             at = f"Campaigns over {BULK} {self.medium}s run at" if self.is_computed else "This campaign runs at"
             return f"{at} {level} priority. Normal-priority jobs go first{self._how_long}."
         if self.policy.fair_share:
-            return f"Accounts take turns: jobs of others start between your {self.count:,} {self.medium}s."
+            return f"Users take turns: jobs of others start between your {self.count:,} {self.medium}s."
         return (
             f"At {level} priority, later {self.model} jobs of the same priority start after all {self.count:,} {self.medium}s, "
             "unless a limit slows yours down."

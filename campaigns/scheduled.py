@@ -19,12 +19,12 @@ from queue_app.work.makers import Made, Request
 
 CAMPAIGN = "campaign"
 _NOT_SET: tuple[Any, ...] = (None, "", (), [], {})
-_BLANK = Brief()
+_DEFAULTS = asdict(Brief())
 
 
 def request_of(brief: Brief) -> Request:
-    """Return a brief as a schedule keeps it: the fields that are set."""
-    return {name: value for name, value in asdict(brief).items() if value not in _NOT_SET and value != getattr(_BLANK, name)}
+    """Return a brief as a schedule keeps it: the fields that are set, and not to what they are by default."""
+    return {name: value for name, value in asdict(brief).items() if value not in (*_NOT_SET, _DEFAULTS[name])}
 
 
 def brief_of(request: Mapping[str, Any]) -> Brief:

@@ -14,7 +14,7 @@ from campaigns.standing import BLOCKED, CampaignStatus
 from campaigns.starts import STARTS
 from queue_app.api.fields import Listed, Mapped, Moment, Named, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Shape, StrictSerializer
-from queue_app.api.serializers.batches import BUDGET_HELP, BatchCostOut, VerdictsOut
+from queue_app.api.serializers.batches import BUDGET_HELP, NOT_RAISED_HELP, BatchCostOut, VerdictsOut
 from queue_app.api.serializers.jobs import AssetOut, CostOut, ErrorOut, EtaOut, PurseOut
 from queue_app.api.serializers.requests import CallbackUrl, Priority
 from queue_app.models import HeldFor, Status
@@ -321,6 +321,10 @@ class CampaignOut(CampaignLine):
     reviews = ReviewsOut()
     seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")
     links = CampaignLinksOut()
+
+
+class CampaignChangeOut(CampaignOut):
+    not_raised = serializers.IntegerField(help_text=NOT_RAISED_HELP)
 
 
 class CampaignCancelOut(CampaignOut):

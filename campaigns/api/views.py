@@ -19,6 +19,7 @@ from campaigns.api.serializers import (
     BrandOut,
     CampaignAsked,
     CampaignCancelOut,
+    CampaignChangeOut,
     CampaignDropOut,
     CampaignLine,
     CampaignMadeOut,
@@ -137,14 +138,14 @@ class CampaignViewSet(JsonViewSet[Campaign]):
 
         return waits.until_changed(self, request, look, batch=pk)
 
-    @call("campaigns_change", CampaignOut, 404, body=BatchChange)
+    @call("campaigns_change", CampaignChangeOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
         """
         Set a campaign's name, its limit, its budget, or its priority: that of its queued jobs and of later versions. Only staff
-        can set a priority above 0.
+        can set a priority above 0, or raise a job above what it had: `not_raised` jobs keep theirs.
         """
-        batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
-        return Response(_answer(pk, request))
+        changed = batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
+        return Response({**_answer(pk, request), "not_raised": changed.not_raised})
 
     @call("campaigns_cancel", CampaignCancelOut, 404)
     @action(detail=True, methods=["post"])

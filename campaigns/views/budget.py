@@ -29,7 +29,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             batches.change(campaign.batch, {"budget_tickets": tickets}, at=at, actor=viewer(request))
         except IntakeRefused as refusal:
-            return render(request, "campaigns/budget.html", context | {"error": str(refusal)}, status=422)
+            return render(request, "campaigns/budget.html", context | {"wrong": str(refusal)}, status=422)
         messages.success(request, f"Budget set to {counted(tickets, 'ticket')}." if tickets else "Budget removed.")
         return redirect("campaigns:page", pk)
     context["used"] = next((one.used for one in ticket_budgets.of(batches=[campaign.pk], at=at)), None)

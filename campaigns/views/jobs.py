@@ -24,7 +24,7 @@ from queue_app.ui import addresses, display, fragments, job_facts
 from queue_app.ui.access import viewer
 from queue_app.ui.holds import Hold, Mended, Remedy
 from queue_app.work import jobs
-from queue_app.work.intake import ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 from queue_app.work.jobs import PriorityRestricted
 
 _SAID = {
@@ -32,6 +32,9 @@ _SAID = {
     CancelVerdict.REQUESTED: "Cancel requested. The job shows “Cancelling” until the provider confirms.",
     CancelVerdict.TOO_LATE: "Too late to cancel: it is already generated or finished.",
 }
+
+# where a job can be moved → the neighbour that it passes, and what it is already if it has none
+_ENDS = {"first": ("before", "first"), "up": ("before", "first"), "down": ("after", "last")}
 
 
 @login_required
@@ -101,11 +104,14 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
     moved, before = job, place.before if place and to == "up" else None
     if place and to == "down" and place.after:
         moved, before = Job.objects.get(pk=place.after), job.pk
+    refused = _not_moved(job, to, place)
     try:
-        if to == "first" or before:
+        if not refused:
             jobs.move(moved, before=before, at=clock.now(), actor=viewer(request))
     except MoveRefused as refusal:
-        messages.error(request, f"Not moved. {refusal}")
+        refused = str(refusal)
+    if refused:
+        messages.error(request, f"Not moved. {refused}")
     else:
         messages.success(request, f"Job {job.pk:,} moved.")
     return _back(request, job)
@@ -121,11 +127,21 @@ def priority(request: HttpRequest, pk: int) -> HttpResponse:
         jobs.set_priority(job, level, at=clock.now(), actor=viewer(request))
     except ValueError:
         messages.error(request, "Choose a priority.")
-    except (MoveRefused, PriorityRestricted) as refusal:
+    except (IntakeRefused, MoveRefused, PriorityRestricted) as refusal:
         messages.error(request, f"Not changed. {refusal}")
     else:
         messages.success(request, f"Job {job.pk:,} has {priorities.name(level).lower()} priority.")
     return _back(request, job)
+
+
+def _not_moved(job: Job, to: str, place: positions.OwnPlace | None) -> str:
+    """Return why a job can't move there; empty if it can."""
+    if to not in _ENDS:
+        return "Choose first, up or down."
+    if place is None:
+        return "It is on hold." if job.state == State.QUEUED else "It is no longer waiting."
+    beside, end = _ENDS[to]
+    return "" if getattr(place, beside) else f"It is already {end}."
 
 
 def _back(request: HttpRequest, job: Job) -> HttpResponse:

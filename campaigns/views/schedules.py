@@ -199,7 +199,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "at": at,
         "rows": rows,
         "on": sum(not one.paused for one in own),
-        "may_add": len(own) < schedules.SCHEDULES_MOST,
+        "full": schedules.FULL if len(own) >= schedules.SCHEDULES_MOST else "",
         "zone": settings.QUEUE_TIME_ZONE,
     }
     return fragments.answer(request, "campaigns/schedules/page.html", "campaigns/schedules/_list.html", context)
@@ -276,12 +276,13 @@ def calendar(request: HttpRequest) -> HttpResponse:
 @require_POST
 def pause(request: HttpRequest, schedule: int) -> HttpResponse:
     """Pause a schedule, with a reason if one was typed."""
-    row = _own(request, schedule)
+    row, user, at = _own(request, schedule), viewer(request), clock.now()
+    reason = request.POST.get("reason", "")
     try:
-        schedules.pause(row, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", ""))
+        schedules.pause(row, at=at, actor=user, reason=reason)
     except ScheduleRefused as refusal:
-        messages.error(request, f"Not paused. {refusal}")
-        return redirect("campaigns:schedule", row.pk)
+        kept = {"reason": storable(reason), "not_paused": str(refusal)}
+        return _shown(request, _saved(row, user, at=at), schedule=row, pause=kept)
     messages.success(request, f"{row.name} paused.")
     return _back(request, row)
 
@@ -413,7 +414,10 @@ def _only_looks(request: HttpRequest, form: ScheduleForm) -> bool:
     return bool(preset) or "look" in request.POST
 
 
-def _shown(request: HttpRequest, form: ScheduleForm, *, schedule: Schedule | None = None) -> HttpResponse:
+def _shown(
+    request: HttpRequest, form: ScheduleForm, *, schedule: Schedule | None = None, pause: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return the page; ``pause`` is the ``reason`` of a pause that was refused, and why it is ``not_paused``."""
     past = schedule.runs.select_related("job", "batch")[:RUNS] if schedule else []
     context = {
         **_of_job(form),
@@ -425,8 +429,9 @@ def _shown(request: HttpRequest, form: ScheduleForm, *, schedule: Schedule | Non
         "presets": PRESETS,
         "zones": cron.zones(),
         "reason_most": REASON_MOST,
+        **(pause or {}),
     }
-    status = 422 if form.errors else 200
+    status = 422 if form.errors or pause else 200
     return render(request, "campaigns/schedules/schedule.html", context, status=status)
 
 

@@ -141,7 +141,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "at": at,
         "rows": [EndpointRow(one, days[one.pk]) for one in sorted(own, key=lambda one: not one.active)],
         "on": sum(one.active for one in own),
-        "may_add": len(own) < endpoints.ENDPOINTS_MOST,
+        "full": endpoints.FULL if len(own) >= endpoints.ENDPOINTS_MOST else "",
         "troubles": [(EndpointRow(one, days[one.pk]), deliveries.trouble(one)) for one in failing[:TROUBLES]],
         "asked": asked,
         "of": next((EndpointRow(one, days[one.pk]) for one in own if str(one.pk) == asked["endpoint"]), None),

@@ -58,7 +58,7 @@ class TicketBudget(models.Model):
         max_length=5,
         choices=Period.choices,
         default=Period.TOTAL,
-        help_text="In total: for all time. Each day: starts again at the reset time. Default: in total.",
+        help_text="In total: for all time. Each day: starts again at the reset time. Default: in total. Example: each day.",
     )
     resets_at = models.TimeField(
         "reset time",

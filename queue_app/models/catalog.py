@@ -9,10 +9,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from queue_app.rules import codec_checks, pricing
+from queue_app.rules import codec_checks, pricing, priority
 from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
+PAUSED_HELP = "No job starts here. Running jobs finish. Default: off. Example: on while the provider has an outage."
 REASON_HELP = "A pause needs one, up to 200 characters. Everyone whose jobs wait sees it. Default: empty. Example: quality check."
 UNTIL_HELP = "Date and time at which the pause ends. Default: empty, until someone resumes. Example: tomorrow, 08:00."
 
@@ -67,7 +68,9 @@ class Kind(models.Model):
     )
     default_priority = models.SmallIntegerField(
         default=0,
-        help_text="Of jobs that ask for none: larger numbers start first. Default: 0, normal. Example: 10 is high, -10 low.",
+        validators=[MinValueValidator(priority.LOWEST), MaxValueValidator(priority.HIGHEST)],
+        help_text="Of jobs that ask for none, -100 to 100: larger numbers start first. Default: 0, normal. "
+        "Example: 10 is high, -10 low.",
     )
     max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs",
@@ -87,13 +90,15 @@ class Kind(models.Model):
         "attempts",
         default=4,
         **_ATTEMPTS,
-        help_text="How often a job is sent before it fails, 1 to 20, the first attempt included. Default: 4, so 3 retries.",
+        help_text="How often a job is sent before it fails, 1 to 20, the first attempt included. Default: 4, so 3 retries. "
+        "Example: 1 for no retry.",
     )
     backoff = models.CharField(
         max_length=20,
         choices=Backoff.choices,
         default=Backoff.EXPONENTIAL,
-        help_text="Seconds before the next attempt. Exponential: at random, up to the base × 2, × 4, × 8 … Default: exponential.",
+        help_text="Seconds before the next attempt. Exponential: at random, up to the base × 2, × 4, × 8 … Default: exponential. "
+        "Example: fixed, with a base of 300 seconds.",
     )
     retry_base_seconds = models.PositiveIntegerField(
         "base wait",
@@ -102,7 +107,10 @@ class Kind(models.Model):
         help_text="Seconds, 1 to 86,400. Default: 5. Example: 300 with fixed waits is every 5 minutes.",
     )
     retry_cap_seconds = models.PositiveIntegerField(
-        "longest wait", default=600, **_SECONDS, help_text="Seconds, 1 to 86,400; no wait is longer. Default: 600, 10 minutes."
+        "longest wait",
+        default=600,
+        **_SECONDS,
+        help_text="Seconds, 1 to 86,400; no wait is longer. Default: 600, 10 minutes. Example: 3600 for an hour.",
     )
     files_kept_days = models.PositiveIntegerField(
         "keep files for days",
@@ -180,7 +188,7 @@ class ProviderAccount(models.Model):
         help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs "
         "no other task of ours in the list. All other checks stay.",
     )
-    paused = models.BooleanField(default=False, help_text="No job starts here. Running jobs finish. Default: off.")
+    paused = models.BooleanField(default=False, help_text=PAUSED_HELP)
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     cooldown_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -293,9 +301,9 @@ class ModelConcurrencyLimit(models.Model):
     max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs",
         validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)],
-        help_text="How many jobs of this model run at the same time, 1 to 50. Example: 4. To stop a model, pause it.",
+        help_text="How many jobs of this model run at the same time, 1 to 50. No default. Example: 4. To stop a model, pause it.",
     )
-    paused = models.BooleanField(default=False, help_text="No job starts here. Running jobs finish. Default: off.")
+    paused = models.BooleanField(default=False, help_text=PAUSED_HELP)
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
 

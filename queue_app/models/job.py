@@ -47,10 +47,10 @@ class Status(models.TextChoices):
 class HeldFor(models.TextChoices):
     """What a queued job is on hold for, until somebody releases it (I44); `work.holds`."""
 
-    CANARY = "canary", "its release, after a look at the first of its campaign"
+    CANARY = "canary", "a review of the first results of its campaign"
     STORYBOARD = "storyboard", "the approval of its still"
-    BREAKER = "breaker", "a decision, as jobs like it fail"
-    BUDGET = "budget", "a budget"
+    BREAKER = "breaker", "a decision, as similar jobs failed"
+    BUDGET = "budget", "room in its budget"
 
 
 ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # use a slot; an unknown job also does, until its slot_until
@@ -139,7 +139,10 @@ class Batch(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(50)],
         help_text="How many of its jobs run at the same time, 1 to 50. Default: empty, no limit. Example: 5.",
     )
-    paused = models.BooleanField(default=False, help_text="None of its jobs starts. Running jobs finish. Default: off.")
+    paused = models.BooleanField(
+        default=False,
+        help_text="None of its jobs starts. Running jobs finish. Default: off. Example: on until the client agrees.",
+    )
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     origin = models.CharField(

@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.db.models import Q
 
 from queue_app.models.catalog import REASON_HELP, UNTIL_HELP
-from queue_app.rules import peak
+from queue_app.rules import peak, priority
 
 
 def check_hours(value: str) -> None:
@@ -84,13 +84,15 @@ class QueueSettings(models.Model):
     )
     bulk_priority = models.SmallIntegerField(
         default=0,
-        help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Default: 0, normal. "
+        validators=[MinValueValidator(priority.LOWEST), MaxValueValidator(priority.HIGHEST)],
+        help_text="Of campaigns over 20 videos that ask for none, -100 to 100: larger numbers start first. Default: 0, normal. "
         "Example: -10 is low.",
     )
     fair_share = models.BooleanField(
         default=True,
-        help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Default: on. Off: "
-        "first come, first served. A change also re-sorts the jobs that are waiting.",
+        help_text="Users take turns within a priority, so 600 jobs of one don't delay a single job of another. Off: first "
+        "come, first served. A change also re-sorts the jobs that are waiting. Default: on. "
+        "Example: off if only one person uses it.",
     )
     resort_after = models.BigIntegerField(
         null=True,
@@ -110,9 +112,11 @@ class QueueSettings(models.Model):
         "circuit breaker of the matrix",
         default=True,
         help_text="Puts the rest of a value on hold when it explains why videos of a campaign fail: at least 4 failures with one "
-        "error, 80% of all with it. Off: they run. Default: on.",
+        "error, 80% of all with it. Off: they run. Default: on. Example: off while you try out prompts that may fail.",
     )
-    paused = models.BooleanField(default=False, help_text="No job starts. Running jobs finish. Default: off.")
+    paused = models.BooleanField(
+        default=False, help_text="No job starts. Running jobs finish. Default: off. Example: on during maintenance."
+    )
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
 

@@ -5,6 +5,7 @@ Times follow Debian's cron, as `cronsim` has them: at the start of daylight savi
 after the gap; at its end, a time that comes twice runs once, at the first. Expressions with ``*`` for minute or hour just go on.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +17,9 @@ from cronsim import CronSim, CronSimError
 EXPRESSION_MOST = 100  # characters
 LEAST_MINUTES = 5  # between two times
 _START = datetime(2026, 1, 1)  # noqa: DTZ001 - an expression is read without a time zone
+# these go on across hours; “every 30th minute of every hour” reads as once an hour
+_STEPS = {f"*/{step}": step for step in range(LEAST_MINUTES, 60) if 60 % step == 0}
+_EVERY = re.compile(r"^Every \w+ minute(?: of every hour|(?= from ))")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
@@ -49,8 +53,10 @@ def problem(expression: str) -> str | None:
 
 
 def words(expression: str) -> str:
-    """Return a valid expression in words: “At 09:00 on Monday”."""
-    return CronSim(expression, _START).explain()
+    """Return a valid expression in words: “At 09:00 on Monday”, “Every 30 minutes”."""
+    said = CronSim(expression, _START).explain()
+    step = _STEPS.get(expression.split()[0])
+    return _EVERY.sub(f"Every {step} minutes", said) if step else said
 
 
 def following(expression: str, zone: str, after: datetime) -> Iterator[datetime]:

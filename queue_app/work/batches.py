@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -12,6 +12,14 @@ from queue_app.lifecycle import CancelVerdict
 from queue_app.models import ApiKey, Batch, Job, QueueSettings, State, User
 from queue_app.models.job import JobQuerySet
 from queue_app.work import followers, intake, policy, reorder, ticket_budgets
+from queue_app.work.jobs import highest_priorities
+
+
+class Changed(NamedTuple):
+    """A batch as it is after a change, and how many jobs kept their priority because only staff can raise it that far."""
+
+    batch: Batch
+    not_raised: int
 
 
 def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Counter[CancelVerdict]:
@@ -63,10 +71,10 @@ def retry(
 
 
 @transaction.atomic
-def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "", reason: str = "") -> Batch:
+def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "", reason: str = "") -> Changed:
     """
     Set the ``name`` of a batch, its limit ``max_concurrent`` or its ``budget_tickets`` (``None``: none), or the ``priority`` of
-    its queued jobs. Return the batch as it is then. The next claim obeys (I21).
+    those of its queued jobs that may have it (`jobs.highest_priority`). The next claim obeys (I21).
 
     :raises IntakeRefused: a value is not allowed; nothing is written.
     """
@@ -86,8 +94,12 @@ def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User
     for name, value in own.items():
         setattr(locked, name, value)
     locked.save(update_fields=list(own))
+    not_raised = 0
     if level is not None:
-        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if reorder.has_other(job, level)]
+        others = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if reorder.has_other(job, level)]
+        most = highest_priorities(others, actor)
+        queued = [job for job in others if level <= most[job.pk]]
+        not_raised = len(others) - len(queued)
         reorder.set_priority(queued, level, at=at, actor=policy.known_as(actor, via))
         after |= {"priority": level, "jobs": len(queued)}
     if "budget_tickets" in values:  # audited by itself
@@ -96,7 +108,7 @@ def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User
     if after:
         _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after, reason=reason)
         wake.queue_changed()
-    return locked
+    return Changed(locked, not_raised)
 
 
 def _audit(action: str, batch: Batch, **details: Any) -> None:

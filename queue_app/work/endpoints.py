@@ -22,6 +22,7 @@ from queue_app.rules.words import one_line
 from queue_app.work import policy
 
 ENDPOINTS_MOST = 20  # of one user
+FULL = f"You have {ENDPOINTS_MOST} webhook endpoints. Delete one first."
 OVERLAP = timedelta(hours=24)  # in which the previous secret still signs
 DELETED_KEPT = timedelta(hours=1)  # longer than any transaction or delivery that read the endpoint as active
 _CHANGED = ("url", "description", "events", "active")
@@ -103,7 +104,7 @@ def make(owner: User, values: Mapping[str, Any], *, at: datetime, actor: User, v
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # two forms can't pass the limit together
     _check(values)
     if owner.webhook_endpoints.count() >= ENDPOINTS_MOST:
-        raise TooManyEndpoints(EndpointProblem("", f"You have {ENDPOINTS_MOST} webhook endpoints. Delete one first."))
+        raise TooManyEndpoints(EndpointProblem("", FULL))
     made = WebhookEndpoint.objects.create(owner=owner, **_settled(values), secret=new_secret(), created_at=at)
     _audit("add webhook endpoint", made, at=at, actor=actor, via=via, after=_told(made))
     return made

@@ -5,7 +5,9 @@ A change to another user's job is audited (I45). The verbs write the entry, so t
 `via` names the way in if it was not a page: “API”.
 """
 
+from collections.abc import Collection
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from django.db import transaction
@@ -58,10 +60,14 @@ def retry(job: Job, *, at: datetime, actor: User, via: str = "", change: Draft |
 @transaction.atomic
 def set_priority(job: Job, level: int, *, at: datetime, actor: User, via: str = "") -> None:
     """
-    Set the priority of a queued job. Owners may lower it, and take that back; staff may set any.
+    Set the priority of a queued job. Owners may lower it, and take that back; staff may set any from -100 to 100.
 
+    :raises IntakeRefused: it is outside that range.
     :raises MoveRefused: it is not queued. :raises PriorityRestricted: it is higher than its owner may choose.
     """
+    # what an owner may choose depends on the job, see below
+    if problem := intake.priority_problem(level, actor, computed=True):
+        raise intake.IntakeRefused([intake.Problem(None, "priority", problem)])
     locked = Job.objects.lock().get(pk=job.pk)
     _must_be_queued(locked, "Only queued jobs have a priority.")
     most = highest_priority(locked, actor)
@@ -80,13 +86,21 @@ def set_priority(job: Job, level: int, *, at: datetime, actor: User, via: str = 
 
 def highest_priority(job: Job, user: User) -> int:
     """Return the highest priority that this user may set: what the job had before its owner lowered it; for staff, any."""
+    return highest_priorities([job], user)[job.pk]
+
+
+def highest_priorities(jobs: Collection[Job], user: User) -> dict[int, int]:
+    """Return :func:`highest_priority` of each of these jobs."""
     if user.is_staff:
-        return priority.HIGHEST
-    changes = JobEvent.objects.filter(job=job, reason__startswith=reorder.PRIORITY_SET).order_by("seq")
-    found = [(event.actor, event.data) for event in changes]
+        return {job.pk: priority.HIGHEST for job in jobs}
+    most = {job.pk: job.base_priority for job in jobs}
+    changes = JobEvent.objects.filter(job__in=most, reason__startswith=reorder.PRIORITY_SET).order_by("job", "seq")
     own = {policy.known_as(user), policy.known_as(user, "API")}
-    by_others = [data["after"] for actor, data in found if actor not in own]
-    return int([job.base_priority, *(data["before"] for _, data in found[:1]), *by_others][-1])
+    for pk, events in groupby(changes, key=lambda event: event.job_id):
+        found = list(events)
+        by_others = [event.data["after"] for event in found if event.actor not in own]
+        most[pk] = int([found[0].data["before"], *by_others][-1])
+    return most
 
 
 @transaction.atomic

@@ -26,6 +26,7 @@ from queue_app.work import intake, policy, uploads
 from queue_app.work.makers import Made, Maker, maker_of
 
 SCHEDULES_MOST = 50  # of one user
+FULL = f"You have {SCHEDULES_MOST} schedules. Delete one first."
 NAME_MOST = 100  # characters
 GRACE = timedelta(minutes=15)  # a run may be late by this much
 LEASE = timedelta(minutes=2)  # until a schedule is handed out again that no worker has run
@@ -87,7 +88,7 @@ def make(owner: User, values: Mapping[str, Any], *, at: datetime, actor: User, v
     row = Schedule(owner=owner, created_at=at, time_zone=settings.QUEUE_TIME_ZONE)
     _set(row, values, at=at)
     if owner.schedules.count() >= SCHEDULES_MOST:
-        raise TooManySchedules(ScheduleProblem("", f"You have {SCHEDULES_MOST} schedules. Delete one first."))
+        raise TooManySchedules(ScheduleProblem("", FULL))
     _plan(row, after=at)
     row.save()
     policy.audit_others(owner.pk, "add schedule", row.name, at=at, actor=actor, via=via, after=_told(row), of=row)

@@ -5,7 +5,9 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from django import forms
 from django.contrib import admin as admin_site
+from django.core.exceptions import ValidationError
 from django.test import Client, RequestFactory
 
 from queue_app import clock
@@ -17,6 +19,7 @@ from queue_app.models import (
     ModelConcurrencyLimit,
     ProviderAccount,
     QueueSettings,
+    TicketBudget,
     User,
 )
 from queue_app.work import policy
@@ -94,6 +97,14 @@ def test_a_pause_on_the_dashboard_needs_a_reason(admin: Client, hold: str) -> No
     assert AuditEntry.objects.get().after["paused_reason"] == "stocktaking"
 
 
+@pytest.mark.parametrize("level", [-101, 101, 30_000])
+def test_no_row_gives_a_priority_outside_the_range_that_jobs_have(level: int) -> None:
+    for row, name in ((QueueSettings.objects.current(), "bulk_priority"), (Kind.objects.get(pk="doubt"), "default_priority")):
+        with pytest.raises(ValidationError) as refused:
+            policy.change(row, at=clock.now(), actor=UserFactory(), **{name: level})
+        assert [*refused.value.message_dict] == [name]
+
+
 class TestPeakHoursPage:
     def day(self, admin: Client, **typed: str) -> str:
         page = unescape(admin.post("/admin/queue_app/queuesettings/day/", typed).content.decode())
@@ -125,15 +136,17 @@ class TestPeakHoursPage:
 
 
 UNIT = re.compile(
-    r"seconds|minutes|days|hours|dollars|characters|date and time|time zone|\b1 to|1 or more|default: (on|off)|larger numbers",
+    r"seconds|minutes|\bdays|hours of the day|time of day|dollars|characters|date and time|time zone|tickets that|how many|"
+    r"how often|turns in|times the limit|larger numbers",
     re.I,
 )
-EXAMPLE = re.compile(r"Example: |Default: (\d|on|off|exponential)")
-DEFAULT = re.compile(r"Default: |Empty: |Example: \d")
+DEFAULT = re.compile(r"Default: |Empty: |No default\.")
+EXAMPLE = re.compile(r"Example: ")
+HAS_NO_UNIT = (forms.BooleanField, forms.TypedChoiceField)
 # model → fields that decide when a job starts, runs, is tried again or pauses
 POLICY: dict[type, str] = {
     QueueSettings: "max_concurrent user_max_concurrent peak_hours peak_time_zone peak_factor fair_share aging_minutes "
-    "bulk_priority paused paused_reason paused_until",
+    "bulk_priority matrix_breaker paused paused_reason paused_until",
     Kind: "default_priority max_concurrent timeout_seconds max_attempts backoff retry_base_seconds retry_cap_seconds "
     "files_kept_days payloads_kept_days",
     GenerationModel: "typical_seconds timeout_seconds max_attempts backoff retry_base_seconds retry_cap_seconds",
@@ -141,6 +154,7 @@ POLICY: dict[type, str] = {
     ProviderAccount: "max_concurrent daily_budget_usd paused paused_reason paused_until",
     User: "max_concurrent share_weight",
     Batch: "max_concurrent paused paused_reason paused_until",
+    TicketBudget: "tickets period resets_at",
 }
 
 
@@ -151,4 +165,5 @@ def test_each_policy_is_in_the_admin_with_a_help_text_of_unit_default_and_exampl
     fields = admin_site.site._registry[model].get_form(request, model()).base_fields
     for name in POLICY[model].split():
         said = str(fields[name].help_text)
-        assert all(wanted.search(said) for wanted in (UNIT, DEFAULT, EXAMPLE)), f"{name}: {said}"
+        wanted = (DEFAULT, EXAMPLE) if isinstance(fields[name], HAS_NO_UNIT) else (UNIT, DEFAULT, EXAMPLE)
+        assert all(one.search(said) for one in wanted), f"{name}: {said}"

@@ -3,6 +3,7 @@
 import pytest
 
 from queue_app.models import AuditEntry, Batch, Job, Reservation, State, Wallet
+from queue_app.work import jobs
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
@@ -276,6 +277,17 @@ class TestAChange:
         answer = api.patch(address(batch), body)
 
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+    def test_raises_no_job_above_what_staff_gave_it_and_says_how_many_not(self, api, owner):
+        batch, staff = BatchFactory(owner=owner), UserFactory(staff=True)
+        lowered, lower, own = (make_job(owner=owner, batch=batch) for _ in range(3))
+        for job, level, actor in ((lowered, -10, staff), (lower, -20, staff), (own, -10, owner)):
+            jobs.set_priority(job, level, at=NOON, actor=actor)
+
+        for level, not_raised, priorities in ((0, 2, [-10, -20, 0]), (-10, 1, [-10, -20, -10]), (-20, 0, [-20, -20, -20])):
+            answer = api.patch(address(batch), {"priority": level})
+            assert (answer.status_code, answer.json()["not_raised"]) == (200, not_raised)
+            assert [Job.objects.get(pk=job.pk).base_priority for job in (lowered, lower, own)] == priorities
 
     def test_by_staff_may_go_above_normal_and_is_audited(self, api_for):
         batch = BatchFactory(max_concurrent=1)

@@ -174,7 +174,7 @@ class TestWhatFollowsFromAChange:
         tab.post(preview=True, priority="-10")
         assert "This campaign runs at low priority. Normal-priority jobs go first, even later ones." in tab.text
         tab.post(preview=True, priority="0")
-        assert "Accounts take turns: jobs of others start between your 120 videos." in tab.text
+        assert "Users take turns: jobs of others start between your 120 videos." in tab.text
         QueueSettings.objects.update(fair_share=False)
         tab.post(preview=True, priority="0")
         first = "At normal priority, later sora-2 jobs of the same priority start after all 120 videos"

@@ -191,13 +191,33 @@ class TestOrder:
             web.post(f"{page}order/", {"to": to})
             assert f"{place} of 3 waiting" in text_of(look(web, page))
 
+    @pytest.mark.parametrize(
+        ("state", "to", "said"),
+        [
+            ("queued", "first", "Not moved. It is already first."),
+            ("queued", "up", "Not moved. It is already first."),
+            ("queued", "down", "Not moved. It is already last."),
+            ("queued", "bogus", "Not moved. Choose first, up or down."),
+            ("completed", "down", "Not moved. It is no longer waiting."),
+        ],
+    )
+    def test_what_does_not_move_says_why(self, web: Client, owner: User, state: str, to: str, said: str) -> None:
+        job = make_job(state, owner=owner)
+        answer = html_of(web.post(f"/jobs/{job.pk}/order/", {"to": to}, follow=True))
+        assert said in answer and f"Job {job.pk:,} moved." not in answer
+
     def test_the_priority_is_lowered_and_taken_back_and_not_raised(self, web: Client, owner: User) -> None:
         job = make_job(owner=owner)
         page = f"/jobs/{job.pk}/"
         answer = web.post(f"{page}priority/", {"priority": "-10"}, follow=True)
         assert f"Job {job.pk:,} has low priority." in html_of(answer)
         assert "Low priority Set to normal" in text_of(answer.content.decode())
-        for level, said in (("10", "You can only lower the priority of a job."), ("x", "Choose a priority.")):
+        for level, said in (
+            ("10", "You can only lower the priority of a job."),
+            ("-1000", "Not changed. Enter a whole number from -100 to 100."),
+            ("-40000", "Not changed. Enter a whole number from -100 to 100."),
+            ("x", "Choose a priority."),
+        ):
             assert said in html_of(web.post(f"{page}priority/", {"priority": level}, follow=True))
         assert Job.objects.get().base_priority == -10
 

@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 
 from campaigns import drafts, notices
 from campaigns.models import Campaign
-from queue_app import clock
 from queue_app.models import Job, Notice, OutboxMessage, Schedule, User
 from queue_app.work import schedules, ticket_budgets
 from tests.campaigns.support import make_campaign
@@ -172,6 +171,24 @@ class TestASchedule:
         web.post(f"{at}delete/")
         assert "No schedules yet" in html_of(web.get(URL))
 
+    def test_whose_reason_for_a_pause_is_too_long_shows_it_with_what_is_wrong(self, web: Client, owner: User) -> None:
+        schedule = make_schedule(owner)
+        answer = web.post(f"{URL}{schedule.pk}/pause/", {"reason": "r" * 201})
+        html = html_of(answer)
+        assert answer.status_code == 422 and f'value="{"r" * 201}"' in html
+        assert "Not paused. Too long: 201 of 200 characters." in html
+        assert f'action="{URL}{schedule.pk}/"' in html  # saving from there saves the schedule
+        assert not Schedule.objects.get().paused
+
+    def test_beyond_the_last_one_is_said_to_need_the_place_of_another(
+        self, web: Client, owner: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_schedule(owner)
+        assert "do-new" in html_of(web.get(URL))
+        monkeypatch.setattr(schedules, "SCHEDULES_MOST", 1)
+        html = html_of(web.get(URL))
+        assert "You have 50 schedules. Delete one first." in html and "do-new" not in html
+
     def test_of_others_is_not_there(self, web: Client) -> None:
         at = f"{URL}{make_schedule(UserFactory.create()).pk}/"
 
@@ -198,7 +215,7 @@ def test_missed_runs_are_one_notice_and_one_email(web: Client, owner: User) -> N
         notices.deliver(message.pk)
 
     notice = Notice.objects.get(user=owner)
-    assert notice.url == f"{URL}{schedule.pk}/" and notice.created_at <= clock.now()
+    assert notice.url == f"{URL}{schedule.pk}/"
     assert notice.text.startswith("“The news” missed 2 runs, the last that of ") and "not running" in notice.text
     assert OutboxMessage.objects.get(channel="emails").payload["subject"] == "Schedule missed: The news"
 

@@ -61,6 +61,19 @@ class TestWaitingOn:
         assert said.sentence(job).startswith("Account openai_videos is cooling down until 2026-11-20 12:01:00 UTC. ")
         assert said.sentence(gone).startswith("manim has no provider right now. ")
 
+    @pytest.mark.parametrize(
+        ("held_for", "said"),
+        [
+            ("canary", "On hold for a review of the first results of its campaign. Next in line."),
+            ("storyboard", "On hold for the approval of its still. Next in line."),
+            ("breaker", "On hold for a decision, as similar jobs failed. Next in line."),
+        ],
+    )
+    def test_says_what_a_job_is_on_hold_for(self, held_for, said):
+        job = ready(held_for=held_for, held=True)
+
+        assert waiting.outlook([job], at=NOON).sentence(job) == said
+
     def test_names_the_paused_batch_of_a_held_job(self):
         batch = BatchFactory()
         job = ready(batch=batch, owner=batch.owner)

@@ -61,8 +61,20 @@ class TestACalendar:
     def test_is_refused_in_words(self, expression: str, words: str) -> None:
         assert words in (cron.problem(expression) or "")
 
-    def test_is_said_in_words(self) -> None:
-        assert cron.words("0 9 * * 1-5") == "At 09:00 on Monday through Friday"
+    @pytest.mark.parametrize(
+        ("expression", "words"),
+        [
+            ("0 9 * * 1-5", "At 09:00 on Monday through Friday"),
+            ("30 * * * *", "At minute 30 of every hour"),
+            ("*/30 * * * *", "Every 30 minutes"),
+            ("*/5 * * 1 *", "Every 5 minutes in January"),
+            ("*/30 9-17 * * 1-5", "Every 30 minutes from 09:00 through 17:59 on Monday through Friday"),
+            ("*/7 * * * *", "Every seventh minute of every hour"),  # 4 minutes pass between hours
+            ("10-30/10 * * * *", "Every 10th minute from 10 through 30 of every hour"),
+        ],
+    )
+    def test_is_said_in_words(self, expression: str, words: str) -> None:
+        assert cron.words(expression) == words
 
     @pytest.mark.parametrize("zone", ["", "Madrid", "../etc/passwd", "Europe/Madrid\x00", "x" * 5_000])
     def test_needs_a_time_zone(self, zone: str) -> None:

@@ -8,6 +8,7 @@ from queue_app.api.serializers.jobs import BatchLinksOut, EtaOut, JobLine, Price
 from queue_app.models import LedgerTransaction
 
 BUDGET_HELP = "Tickets that its jobs may cost together. Null for no budget."
+NOT_RAISED_HELP = "Queued jobs that kept their priority, as only staff can raise it that far."
 
 
 class BatchCostOut(TicketsOut):
@@ -55,6 +56,10 @@ class VerdictsOut(Shape):
     cancelled = serializers.IntegerField()
     requested = serializers.IntegerField()
     too_late = serializers.IntegerField()
+
+
+class BatchChangeOut(BatchOut):
+    not_raised = serializers.IntegerField(help_text=NOT_RAISED_HELP)
 
 
 class BatchCancelOut(BatchOut):

@@ -16,7 +16,7 @@ from queue_app.api.idempotency import Made, once
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
-from queue_app.api.serializers.batches import BatchCancelOut, BatchLine, BatchOut
+from queue_app.api.serializers.batches import BatchCancelOut, BatchChangeOut, BatchLine, BatchOut
 from queue_app.api.serializers.requests import BatchChange, BatchQuery, PauseAsked, WaitQuery
 from queue_app.insight import batches as insight
 from queue_app.insight import waiting
@@ -57,12 +57,15 @@ class BatchViewSet(JsonViewSet[Batch]):
 
         return waits.until_changed(self, request, look, batch=pk)
 
-    @call("batches_change", BatchOut, 404, body=BatchChange)
+    @call("batches_change", BatchChangeOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Set a batch's name, its limit, its budget, or the priority of its queued jobs. Only staff can set one above 0."""
-        changed = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
+        """
+        Set a batch's name, its limit, its budget, or the priority of its queued jobs. Only staff can set one above 0, or raise a
+        job above what it had: `not_raised` jobs keep theirs.
+        """
+        changed, not_raised = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
         waiting.forget()
-        return Response(_answer(changed, request))
+        return Response({**_answer(changed, request), "not_raised": not_raised})
 
     @call("batches_cancel", BatchCancelOut, 404)
     @action(detail=True, methods=["post"])
