@@ -60,16 +60,18 @@ def retry_all(
 
 
 @transaction.atomic
-def retry(job: Job, *, at: datetime, actor: User, shown: Offer) -> None:
+def retry(job: Job, *, at: datetime, actor: User, shown: Offer) -> Job:
     """
-    Queue one job again for the number of tickets that the user was shown.
+    Queue one job again for the number of tickets that the user was shown. Return it.
 
     :raises NotAsShown: its price has changed.
     :raises MoveRefused: the job is not failed or cancelled, or its deadline has passed.
     :raises ModelNotAvailable: no provider offers its model right now.
     :raises NotEnoughTickets: the wallet does not cover it.
     """
-    _check([jobs.retry(job, at=at, actor=actor)], shown)
+    again = jobs.retry(job, at=at, actor=actor)
+    _check([again], shown)
+    return again
 
 
 @transaction.atomic

@@ -15,13 +15,18 @@ from queue_app.ui import display
 
 _HELD: dict[str, str] = {
     HeldFor.CANARY: "waits until you release it",
-    HeldFor.BREAKER: "similar videos failed, so it waits for your decision",
+    HeldFor.BREAKER: "similar ones failed, so it waits for your decision",
     HeldFor.BUDGET: "waits for its budget",
+}
+_STILL_HELD: dict[str, str] = {
+    HeldFor.BREAKER: "similar stills failed, so its still waits for your decision",
+    HeldFor.BUDGET: "its still waits for a budget",
 }
 _COLUMNS = (
     "pk", "index", "values", "review", "compliance", "job__pk", "job__state", "job__progress", "job__attempt_number",
     "job__error_code", "job__error_message", "job__held", "job__not_before", "job__cancel_asked_at", "job__priority",
     "job__order_key", "job__started_at", "job__ended_at", "job__tickets", "job__held_for", "still", "still__state",
+    "still__held_for",
 )  # fmt: skip
 
 
@@ -56,6 +61,7 @@ class LaunchedCell:
     held_for: str
     still: int | None
     still_state: str
+    still_held_for: str
     name: str
     read_at: datetime
 
@@ -70,8 +76,8 @@ class LaunchedCell:
 
     @property
     def awaits_still(self) -> bool:
-        """Whether its video waits for a still that is not finished."""
-        return self.held_for == HeldFor.STORYBOARD and self.still_state in OPEN_STATES
+        """Whether its video waits for a still that is not finished, and not on hold itself."""
+        return self.held_for == HeldFor.STORYBOARD and self.still_state in OPEN_STATES and not self.still_held_for
 
     @property
     def state_words(self) -> str:
@@ -127,11 +133,17 @@ def of(campaign: Campaign, *, at: datetime, hold: str = "") -> list[LaunchedCell
     return [_cell(row, places, distinct, campaign.labels, at, hold) for row in rows]
 
 
-def counts(cells: Iterable[LaunchedCell]) -> Counts:
-    """Count the cells by status."""
+def counts(cells: Iterable[LaunchedCell], *, is_paused: bool = False) -> Counts:
+    """
+    Count the cells by status.
+
+    :param is_paused: their campaign is.
+    """
     listed = list(cells)
     stills = Counter(cell.still_state for cell in listed if cell.awaits_still)
-    return Counts.of(Counter((cell.state, cell.is_on_hold) for cell in listed), is_paused=False, stills=stills)
+    stopped = is_paused or any(cell.is_on_hold and not cell.held_for for cell in listed)
+    states = Counter((cell.state, cell.is_on_hold) for cell in listed)
+    return Counts.of(states, is_paused=False, is_stopped=stopped, stills=stills)
 
 
 def in_flight(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
@@ -171,14 +183,16 @@ def job_label(
     return " · ".join([*told(values, dimensions, labels), *([f"version {version}"] if version > 1 else [])])
 
 
-def held_words(held_for: str, still_state: str | None = None) -> str:
+def held_words(held_for: str, still_state: str | None = None, still_held_for: str | None = None) -> str:
     """
     Return what a job on hold waits for until a person releases it, in words; empty if it is not held for anything.
 
-    :param still_state: of the job of its still, if it has one.
+    :param still_state: of the job of its still, if it has one; ``still_held_for``: what that is on hold for.
     """
     if held_for != HeldFor.STORYBOARD:
         return _HELD.get(held_for, "")
+    if still_held_for:
+        return _STILL_HELD[still_held_for]
     ended = {State.COMPLETED: "its still is ready to approve", State.FAILED: "its still failed", State.CANCELLED: "no still"}
     return ended.get(State(still_state), "its still is being generated") if still_state else "waits for a still"
 
@@ -197,7 +211,9 @@ def _cell(
     row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any], at: datetime, hold: str
 ) -> LaunchedCell:
     pk, index, values, review, compliance, job, state, progress, attempt, code, message = row[:11]
-    held, not_before, cancel_asked_at, priority, order_key, started_at, ended_at, tickets, held_for, still, still_state = row[11:]
+    held, not_before, cancel_asked_at, priority, order_key, started_at, ended_at, tickets, held_for = row[11:20]
+    still, still_state, still_held_for = row[20:]
+    why = held_words(held_for or "", still_state, still_held_for)
     return LaunchedCell(
         pk=pk,
         index=index,
@@ -211,7 +227,7 @@ def _cell(
         attempt=attempt or 0,
         error_code=code or "",
         error_message=message or "",
-        hold=(held_words(held_for or "", still_state) or ("campaign paused" if held else hold)) if state == State.QUEUED else "",
+        hold=(why or ("campaign paused" if held else hold)) if state == State.QUEUED else "",
         not_before=not_before,
         cancel_asked_at=cancel_asked_at,
         order=(-(priority or 0), order_key or 0, job or 0),
@@ -221,6 +237,7 @@ def _cell(
         held_for=held_for or "",
         still=still,
         still_state=still_state or "",
+        still_held_for=still_held_for or "",
         name=name({key: values[key] for key in telling if key in values}, labels),
         read_at=at,
     )

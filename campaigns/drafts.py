@@ -18,6 +18,7 @@ from campaigns.brief import TEXTS
 from campaigns.models import Campaign, Draft
 from queue_app.models import User
 from queue_app.ui import parameters
+from queue_app.work import ticket_budgets
 
 Body = dict[str, Any]
 TAB, POLISHING = "tab", "polishing"
@@ -107,6 +108,7 @@ def from_campaign(campaign: Campaign) -> Body:
         **parameters.as_typed(campaign.parameters).body,
         "priority": "",
         "max_concurrent": str(campaign.batch.max_concurrent or ""),
+        "budget_tickets": str(ticket_budgets.tickets_of(campaign.batch) or ""),
         "start": campaign.start,
         "still_model": campaign.still_model_id or "",
     }

@@ -16,6 +16,7 @@ from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt, priority_of
 from campaigns.rules import compliance
+from queue_app import turns
 from queue_app.models import ApiKey, Batch, Job, User
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import intake, policy, ticket_budgets
@@ -209,6 +210,8 @@ def _enqueue(
 ) -> tuple[Batch, list[Job], list[Job]]:
     """Queue the videos and then the stills, in one batch. Return it and both."""
     brief, reserved, stills = plan.brief, 0, list[Job]()
+    if plan.still:  # the turns of both, before the wallet
+        turns.lock_lanes((model.key, plan.priority, owner.pk) for model in (plan.model, plan.still.model))
     try:
         batch, jobs = intake.enqueue(
             owner,

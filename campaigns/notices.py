@@ -172,14 +172,15 @@ def _resumed(message: OutboxMessage, _: Sequence[int]) -> Told:
 
 
 def _held(message: OutboxMessage, _: Sequence[int]) -> Told | None:
-    trip = Trip.objects.select_related("campaign").filter(pk=message.payload["trip"]).first()
+    trip = Trip.objects.select_related("campaign__model").filter(pk=message.payload["trip"]).first()
     if trip is None:
         return None
-    held = counted(trip.held, "video")
+    medium = trip.campaign.model.medium
+    held = counted(trip.held, medium)
     text = (
         f"“{trip.campaign}”: {breaker.sentence(trip.campaign, trip)} {held} with it {'is' if trip.held == 1 else 'are'} on hold."
     )
-    return Told(text, f"Videos on hold: {trip.campaign}", reverse("campaigns:holds", args=[trip.campaign_id]))
+    return Told(text, f"{medium.capitalize()}s on hold: {trip.campaign}", reverse("campaigns:holds", args=[trip.campaign_id]))
 
 
 def _page(message: OutboxMessage) -> str:

@@ -408,7 +408,7 @@ class Reader:
         if start != starts.STORYBOARD:
             return None
         longest = max((len(one.prompt) for one in planned.to_buy), default=1)
-        if words := starts.no_stills_for(planned.model, self.ways[planned.model.key], planned.parameters, longest):
+        if words := starts.no_stills_for(planned.model, self.ways[planned.model.key], planned.parameters, longest, self.models):
             self._say("start", words)
             return None
         models = starts.still_models(self.models)

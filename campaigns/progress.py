@@ -149,7 +149,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
     """Read the content of a campaign's page. Its model and batch are loaded."""
     found = holds.of(campaign, at=at)
     cells = cell_reads.of(campaign, at=at, hold=next((hold.words for hold in found if not hold.is_own), ""))
-    counts, results = cell_reads.counts(cells), review.results(campaign)
+    counts, results = cell_reads.counts(cells, is_paused=campaign.batch.paused), review.results(campaign)
     tally = review.tally(results)
     is_judged = not counts.open and not tally.to_judge
     waiting = releases.waiting(campaign) if any(cell.held_for for cell in cells) else []

@@ -5,6 +5,8 @@ transaction: a process that dies in between has changed nothing, and a second cl
 Locks are taken in this order: combinations, batch, jobs, wallets.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +21,13 @@ from campaigns.launch import as_json, blocked_words, own_priority
 from campaigns.models import Campaign, Combination, Trip, Version
 from campaigns.plan import checker_of
 from campaigns.rules import compliance
-from campaigns.stages import STAGED, CellStage
-from queue_app import lifecycle
+from campaigns.stages import OURS, STAGED, CellStage
+from queue_app import lifecycle, turns
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Asset, Batch, HeldFor, Job, State, User
 from queue_app.models.job import OPEN_STATES
 from queue_app.rules.numbers import counted
 from queue_app.work import holds, intake, policy, rewrites, uploads
-
-OURS = (HeldFor.CANARY, HeldFor.STORYBOARD, HeldFor.BREAKER)  # a budget is released by those who set it
 
 
 class RewriteRefused(Exception):
@@ -104,6 +104,16 @@ class Foreseen:
         return sum(one.needs_still for one in self.changes)
 
     @property
+    def digest(self) -> str:
+        """Return what stands for the numbers and new prompts of all changes."""
+        return hashlib.sha256(json.dumps([(one.row.number, one.after) for one in self.changes]).encode()).hexdigest()
+
+    @property
+    def shown(self) -> tuple[str, int]:
+        """Return what a user who confirms has seen: the new prompts, as digest, and the tickets."""
+        return self.digest, self.tickets
+
+    @property
     def blocked(self) -> list[Rewording]:
         return [one for one in self.changes if one.is_blocked]
 
@@ -169,6 +179,14 @@ def drop(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str
     return done
 
 
+def hold_again(jobs: Sequence[Job]) -> None:
+    """Let videos of a storyboard that are queued again wait for their stills, unless one was approved or the video was sent."""
+    new = {job.pk: job for job in jobs if not job.attempt_number and starts.FRAME not in (job.parameters.get("images") or {})}
+    of_boards = Combination.objects.filter(job__in=new, campaign__start=starts.STORYBOARD, still__isnull=False)
+    for pk in of_boards.values_list("job", flat=True):
+        new[pk].held_for = HeldFor.STORYBOARD
+
+
 def cancelled_with(row: CellStage) -> list[int]:
     """Return the jobs that a drop of this combination cancels: its video, and its still if that is not finished."""
     return [
@@ -211,7 +229,7 @@ def rewrite(
     campaign: Campaign,
     chosen: Chosen,
     *,
-    shown: tuple[int, int],
+    shown: tuple[str, int],
     at: datetime,
     by: User,
     then_release: bool = False,
@@ -223,22 +241,24 @@ def rewrite(
     Change the prompts of combinations on hold (`foresee`), and queue a new still of each that waits for one. The others may be
     released with it. Return what was done.
 
-    :param shown: the number of prompts and of tickets that the user was shown.
+    :param shown: that of the `Foreseen` that the user was shown.
     :raises RewriteChanged: there would be others.
     :raises RewriteRefused: as `foresee`, or a compliance rule blocks a new prompt.
     :raises IntakeRefused: the queue refuses a new prompt. :raises NotEnoughTickets: the wallet does not cover the new stills.
     """
     _, owner = _locked(campaign, chosen)
     found = foresee(campaign, chosen, find=find, put=put, prompt=prompt)
-    if (len(found.changes), found.tickets) != shown:
+    if found.shown != shown:
         raise RewriteChanged
     if found.blocked:
         first = found.blocked[0]
         raise RewriteRefused(f"#{first.row.number} would be blocked. {first.blocked_words}")
     _reword(found.changes, owner, at=at, actor=by.username)
-    _draw(campaign, [one for one in found.changes if one.needs_still], owner, at=at, actor=by.username)
-    ready = [one.row.job for one in found.changes if not one.needs_still and one.row.job]
-    if then_release and ready:
+    ready = [one.row.job for one in found.changes if not one.needs_still and one.row.job and then_release]
+    drawn = _drafts(campaign, [one for one in found.changes if one.needs_still])
+    _lock_turns(ready, [*drawn.values()], owner, at=at)
+    _draw(campaign, drawn, owner, at=at, actor=by.username)
+    if ready:
         holds.release(ready, *OURS, at=at, actor=by.username, reason="rewritten and released")
         _settle(campaign, Trip.How.REWRITTEN, at=at, by=by)
     if found.changes:
@@ -287,32 +307,45 @@ def _reword(changes: Sequence[Rewording], owner: User, *, at: datetime, actor: s
     rewrites.rewrite(owner, drafts, at=at, actor=actor, reason="prompt rewritten")
 
 
-def _draw(campaign: Campaign, changes: Sequence[Rewording], owner: User, *, at: datetime, actor: str) -> None:
-    """Queue a new still for each of these combinations. The old ones stay in the history and stay paid."""
+def _drafts(campaign: Campaign, changes: Sequence[Rewording]) -> dict[Combination, intake.Draft]:
+    """Return the new stills of these combinations."""
     if not changes:
-        return
+        return {}
     cells = {cell.pk: cell for cell in Combination.objects.filter(pk__in=[one.row.pk for one in changes])}
     still, order = _still(campaign), own_priority(campaign)
     assert still is not None  # a combination that waits for a still has one
-    drafts = []
+    drafts = {}
     for one in changes:
         cell = cells[one.row.pk]
         label = cell_reads.job_label(cell.values, campaign.dimensions, campaign.labels)
-        drafts.append(
-            intake.Draft(
-                model=still.model.key,
-                prompt=one.after,
-                parameters=still.parameters,
-                metadata={"combination": cell.key, "still": True},
-                label=cell_reads.still_label(label),
-                **order,
-            )
+        drafts[cell] = intake.Draft(
+            model=still.model.key,
+            prompt=one.after,
+            parameters=still.parameters,
+            metadata={"combination": cell.key, "still": True},
+            label=cell_reads.still_label(label),
+            **order,
         )
+    return drafts
+
+
+def _lock_turns(videos: Sequence[int], stills: Sequence[intake.Draft], owner: User, *, at: datetime) -> None:
+    """Lock the turns of videos to be released and of stills to be queued, before the wallet. All stills have one lane."""
+    lanes = set(Job.objects.filter(pk__in=videos).values_list("model", "priority", "owner"))
+    if stills:
+        lanes |= {(job.model_id, job.priority, owner.pk) for job in intake.price(owner, stills[:1], at=at)}
+    turns.lock_lanes(lanes)
+
+
+def _draw(campaign: Campaign, drafts: Mapping[Combination, intake.Draft], owner: User, *, at: datetime, actor: str) -> None:
+    """Queue a new still for each of these combinations. The old ones stay in the history and stay paid."""
+    if not drafts:
+        return
     batch = Batch.objects.get(pk=campaign.pk)
-    _, jobs = intake.enqueue(owner, drafts, at=at, actor=actor, batch=batch)
-    for one, job in zip(changes, jobs, strict=True):
-        cells[one.row.pk].still = job
-    Combination.objects.bulk_update(cells.values(), ["still"])
+    _, jobs = intake.enqueue(owner, [*drafts.values()], at=at, actor=actor, batch=batch)
+    for cell, job in zip(drafts, jobs, strict=True):
+        cell.still = job
+    Combination.objects.bulk_update([*drafts], ["still"])
 
 
 def _still(campaign: Campaign) -> starts.Still | None:

@@ -13,6 +13,7 @@ from campaigns.plan import PlanRefused, Problem
 from queue_app.models import User
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
+from queue_app.work import ticket_budgets
 from queue_app.work.intake import KindRestricted, ModelNotAvailable
 from queue_app.work.makers import Made, Request
 
@@ -41,6 +42,7 @@ def of_campaign(campaign: Campaign) -> Request:
         model=campaign.model_id,
         **campaign.parameters,
         max_concurrent=campaign.batch.max_concurrent,
+        budget_tickets=ticket_budgets.tickets_of(campaign.batch),
         start=campaign.start,
         still_model=campaign.still_model_id or "",
     )

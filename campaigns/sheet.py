@@ -178,7 +178,8 @@ def _shot(cell: LaunchedCell, row: CellStage | None, found: Mapping[int, Picture
     job = cell.job or 0
     if row is not None and row.still:
         words = {State.COMPLETED: "still ready", State.FAILED: "still failed", State.CANCELLED: "still cancelled"}
-        said = words.get(State(row.state), "on hold" if row.held_for == HeldFor.BREAKER else "still is being generated")
+        held: dict[str, str] = {HeldFor.BREAKER: "on hold", HeldFor.BUDGET: "still waits for a budget"}
+        said = words.get(State(row.state)) or held.get(row.still_held_for or row.held_for, "still is being generated")
         picture = found.get(row.still) if row.state == State.COMPLETED else None
         return Shot(cell, row.still, row.state, said, picture, True, True, errors.get(row.still, ""))
     picture = found.get(job) if cell.state == State.COMPLETED else found.get(cell.still or 0)

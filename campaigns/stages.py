@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from queue_app.models import HeldFor
 
+OURS = (HeldFor.CANARY, HeldFor.STORYBOARD, HeldFor.BREAKER)  # a budget is released by those who set it
 STAGED = (
     *("pk", "index", "values", "job", "job__state", "job__error_code", "job__held_for"),
     *("still", "still__state", "still__error_code", "still__held_for"),
@@ -45,5 +46,12 @@ class CellStage(NamedTuple):
 
     @property
     def held_for(self) -> str:
-        """Return what the combination is on hold for: an open hold of its still comes first."""
-        return (self.still_held_for if self.is_board else "") or self.job_held_for or ""
+        return held_for(self.job_held_for or "", self.still_held_for or "")
+
+
+def held_for(job: str, still: str) -> str:
+    """
+    Return what a combination is on hold for, of what its video and its still are. While the video waits for the still, the still
+    comes first, unless it waits for a budget: that ends by itself, and then the approval is still to come.
+    """
+    return still if job == HeldFor.STORYBOARD and still in OURS else job

@@ -29,7 +29,7 @@ class Counts:
     """
     The combinations of a campaign by the status of their latest version. Of the queued ones ``on_hold`` wait for the end of a
     pause or of a decision; of those in progress ``unknown`` have an unknown outcome. Of those on hold ``stills_running`` and
-    ``stills_waiting`` wait for a still that is not finished.
+    ``stills_waiting`` wait for a still that is not finished and not on hold itself; with ``is_paused``, a pause stops some.
     """
 
     queued: int = 0
@@ -42,12 +42,20 @@ class Counts:
     blocked: int = 0
     stills_running: int = 0
     stills_waiting: int = 0
+    is_paused: bool = False
 
     @classmethod
-    def of(cls, jobs: Mapping[tuple[str, bool], int], *, is_paused: bool, stills: Mapping[str, int] | None = None) -> "Counts":
+    def of(
+        cls,
+        jobs: Mapping[tuple[str, bool], int],
+        *,
+        is_paused: bool,
+        is_stopped: bool = False,
+        stills: Mapping[str, int] | None = None,
+    ) -> "Counts":
         """
         :param jobs: by state, and by whether the pause of their batch holds them; those of blocked combinations by `BLOCKED`.
-        :param is_paused: a pause stops all jobs of the model.
+        :param is_paused: a pause stops all jobs of the model. :param is_stopped: one stops some of these jobs.
         :param stills: the unfinished stills that videos wait for, by state.
         """
         found: Counter[str] = Counter()
@@ -57,7 +65,7 @@ class Counts:
             found["unknown"] += number * (state == State.UNKNOWN)
         for state, number in (stills or {}).items():
             found["stills_waiting" if state == State.QUEUED else "stills_running"] += number
-        return cls(**found)
+        return cls(**found, is_paused=is_stopped or (is_paused and (State.QUEUED, False) in jobs))
 
     @property
     def total(self) -> int:
@@ -89,6 +97,12 @@ class Counts:
             return CampaignStatus.FINISHED
         return CampaignStatus.QUEUED if self.waiting or self.stills_waiting else CampaignStatus.PAUSED
 
+    @property
+    def label(self) -> str:
+        """Return the status for people. What waits for a decision or a budget is on hold, and not paused by anybody."""
+        on_hold = self.status == CampaignStatus.PAUSED and not self.is_paused
+        return "On hold" if on_hold else str(self.status.label).capitalize()
+
     def by_status(self) -> dict[str, int]:
         """Return the jobs by the five statuses of the API."""
         return {str(status): asdict(self)[status] for status in Status}
@@ -109,22 +123,32 @@ def of_campaigns(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Co
     """Return the counts of each campaign, without blocked combinations, with a fixed number of queries."""
     campaigns = list(campaigns)
     models = {campaign.pk: campaign.model_id for campaign in campaigns}
-    rows = Job.objects.filter(combination__campaign__in=models).order_by().values_list("batch", "state", "held")
-    jobs: dict[int, dict[tuple[str, bool], int]] = {pk: {} for pk in models}
-    for pk, state, is_held, number in rows.annotate(jobs=Count("*")):
-        jobs[pk][state, is_held] = number
+    rows = Job.objects.filter(combination__campaign__in=models).order_by()
+    by_cause = rows.values_list("batch", "batch__paused", "state", "held", "held_for").annotate(jobs=Count("*"))
+    jobs: dict[int, Counter[tuple[str, bool]]] = {pk: Counter() for pk in models}
+    stopped = set()
+    for pk, is_stopped, state, is_held, held_for, number in by_cause:
+        jobs[pk][state, is_held] += number
+        if is_stopped or (is_held and not held_for):
+            stopped.add(pk)
     waiting = {models[pk] for pk, found in jobs.items() if (State.QUEUED, False) in found}
     paused = pauses.of_models(waiting, at=at) if waiting else {}
     stills = _stills([campaign for campaign in campaigns if campaign.start == STORYBOARD])
-    return {pk: Counts.of(found, is_paused=models[pk] in paused, stills=stills.get(pk)) for pk, found in jobs.items()}
+    return {
+        pk: Counts.of(found, is_paused=models[pk] in paused, is_stopped=pk in stopped, stills=stills.get(pk))
+        for pk, found in jobs.items()
+    }
 
 
 def _stills(campaigns: Collection[Campaign]) -> dict[int, dict[str, int]]:
-    """Return the unfinished stills that videos wait for, by campaign and state. One query if there is a storyboard."""
+    """
+    Return the unfinished stills that videos wait for, without those on hold themselves, by campaign and state. One query if there
+    is a storyboard.
+    """
     if not campaigns:
         return {}
     waiting = Job.objects.open().filter(
-        still_of__campaign__in=[one.pk for one in campaigns], still_of__job__held_for=HeldFor.STORYBOARD
+        still_of__campaign__in=[one.pk for one in campaigns], still_of__job__held_for=HeldFor.STORYBOARD, held_for=""
     )
     found: dict[int, dict[str, int]] = {one.pk: {} for one in campaigns}
     for pk, state, number in waiting.order_by().values_list("batch", "state").annotate(jobs=Count("*")):

@@ -15,6 +15,7 @@ ALL, CANARY, STORYBOARD = "all", "canary", "storyboard"
 # how its videos wait at launch, those that don't start at once
 HELD_FOR = {ALL: "", CANARY: HeldFor.CANARY.value, STORYBOARD: HeldFor.STORYBOARD.value}
 STARTS = tuple(HELD_FOR)
+NAMES = {ALL: "All at once", CANARY: "One of each value first", STORYBOARD: "Stills first"}
 FIRST_CHOICE = "nano-banana"
 FRAME = "first_frame"  # what a still is for its video
 _AN_UPLOAD = str(UUID(int=0))  # stands for a still that is not made yet: what a route can express does not depend on the image
@@ -42,12 +43,32 @@ def with_still(parameters: Mapping[str, Any], image: str = _AN_UPLOAD) -> dict[s
     return {**parameters, "images": {**(parameters.get("images") or {}), FRAME: image}}
 
 
-def no_stills_for(model: GenerationModel, ways: Sequence[ModelRoute], parameters: Mapping[str, Any], characters: int) -> str:
-    """Return why videos of a model can't start from stills, with prompts of at most this length; empty if they can."""
+def never_starts_from_stills(model: GenerationModel, offered: Mapping[str, GenerationModel]) -> str:
+    """Return why a model can't start from stills, whatever the campaign, and which of those that are offered can; or nothing."""
+    if _starts_from_image(model):
+        return ""
+    words = f"{model.key} can't start from an image."
     if model.medium != Medium.VIDEO:
-        return f"Stills first is for videos, and {model.key} makes {model.medium}s. Choose a video model, or start all at once."
-    if FRAME not in model.parameters.get("images", {}).get("roles", {}):
-        return f"{model.key} can't start from an image. Choose another model, or start all at once."
+        words = f"Stills first is for videos, and {model.key} makes {model.medium}s."
+    able = sorted(one.key for one in offered.values() if _starts_from_image(one))
+    choice = f"Choose {parameter_rules.listed(able)}, or start all at once." if able else "Start all at once."
+    return f"{words} {choice}"
+
+
+def _starts_from_image(model: GenerationModel) -> bool:
+    return model.medium == Medium.VIDEO and FRAME in model.parameters.get("images", {}).get("roles", {})
+
+
+def no_stills_for(
+    model: GenerationModel,
+    ways: Sequence[ModelRoute],
+    parameters: Mapping[str, Any],
+    characters: int,
+    offered: Mapping[str, GenerationModel],
+) -> str:
+    """Return why videos of a model can't start from stills, with prompts of at most this length; empty if they can."""
+    if words := never_starts_from_stills(model, offered):
+        return words
     if (parameters.get("images") or {}).get(FRAME):
         return "With stills first, each still is the first frame. Remove the first frame, or start all at once."
     asked = with_still(parameters)

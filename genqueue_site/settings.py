@@ -292,6 +292,8 @@ API_WRITES_PER_MINUTE = env.whole("API_WRITES_PER_MINUTE", 3_000, low=1, high=1_
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
 # what they do in the same transaction when clients or staff change a job or a batch: called with its id and the new values
 FOLLOWERS = {"job": ["campaigns.launch.reword"], "batch": ["campaigns.actions.follow"]}
+# what puts a job on hold that is queued again: called with the jobs, of which it sets `held_for`
+HOLD_AGAIN = ["campaigns.releases.hold_again"]
 # what they do in every sweep of the dispatcher: called with the time
 SWEEPS = ["campaigns.breaker.look"]
 # what schedules can make: name → dotted path of its maker (`queue_app.work.makers.Maker`)

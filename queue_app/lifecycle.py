@@ -308,7 +308,7 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
 def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mapping[int, Mapping[str, Any]] | None = None) -> None:
     """
     Put failed and cancelled jobs at the end of their models' queues (T21). The caller has set ``job.tickets`` to the current
-    price and holds the row locks. The client's deadline and start time still apply (I43).
+    price, and ``held_for`` if it enters on hold, and holds the row locks. The client's deadline and start time still apply (I43).
 
     :param before: of jobs whose prompt or parameters the caller has changed, what these were; the history keeps it.
     :raises MoveRefused: a job is neither failed nor cancelled, or its deadline has passed.
@@ -319,7 +319,8 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mappin
             raise refusal
     paused = _open_batches(jobs)
     for job in jobs:
-        job.priority, job.raised, job.held = job.base_priority, 0, job.batch_id in paused
+        job.priority, job.raised = job.base_priority, 0
+        job.held = job.batch_id in paused or bool(job.held_for)
     turns.lock(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
@@ -353,6 +354,7 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mappin
         "raised",
         "order_key",
         "held",
+        "held_for",
         "not_before",
         "submitted_with",
         "tickets",

@@ -115,7 +115,15 @@ def lock(jobs: Iterable[Job]) -> None:
 
     Comes before :func:`take`; of new jobs also before they get their numbers, or a later one could get the earlier turn.
     """
-    _LOCK.run(**_columns(sorted({_lane(job) for job in jobs})))
+    lock_lanes(_lane(job) for job in jobs)
+
+
+def lock_lanes(lanes: Iterable[LaneOf]) -> None:
+    """
+    Lock the turns of these owners' lanes likewise. A transaction that queues jobs twice locks the lanes of both before: wallets
+    are locked after turns.
+    """
+    _LOCK.run(**_columns(sorted({*lanes})))
 
 
 def take(jobs: Sequence[Job]) -> bool:

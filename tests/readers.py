@@ -293,7 +293,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.plan:Reader._still": "start still_model",
         "campaigns.views.holds:_chosen": "n all",
         "campaigns.views.holds:_words": "find put",
-        "campaigns.views.holds:rewrite": "sure",
+        "campaigns.views.holds:rewrite": "sure told_prompts",
         "campaigns.views.quick:read": "key prompt price kind model",
         "queue_app.admin.prices:calculator": "try.model=model",
         "campaigns.views.home:generate": "look",

@@ -10,7 +10,7 @@ from django.urls import reverse as page_of
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
-from campaigns import progress, releases, review, standing
+from campaigns import progress, releases, review, stages, standing
 from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut, DimensionOut
 from campaigns.launch import blocked_words
 from campaigns.models import Campaign, Combination, Dimension
@@ -178,7 +178,7 @@ def _combination(row: Combination, versions: int, files: Mapping[int, list[Asset
         "cost": answers.cost(job) if job else None,
         "status": job.status if job else BLOCKED,
         "job": row.job_id,
-        "held_for": (job.held_for or (still.held_for if still else "")) if job else "",
+        "held_for": stages.held_for(job.held_for, still.held_for if still else "") if job else "",
         "still": still and {"job": still.pk, "status": still.status, "error": _error(still), **_files(still, files, request)},
         "versions": versions,
         "error": _error(job),

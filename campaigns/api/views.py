@@ -181,7 +181,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
 
         return once(request, status=200, do=retry, render=lambda _: _answer(pk, request))
 
-    @call("campaigns_release", CampaignReleaseOut, 404, 409, body=HeldAsked)
+    @call("campaigns_release", CampaignReleaseOut, 404, 409, 422, body=HeldAsked)
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: int) -> Response:
         """

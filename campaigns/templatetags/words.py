@@ -172,7 +172,7 @@ def _said(parts: Mapping[str, int]) -> str:
 def campaign_state(counts: Counts) -> SafeString:
     """Return the badge of a campaign."""
     look, glyph = _LOOKS[counts.status]
-    return display.badge(look, str(counts.status.label).capitalize(), glyph)
+    return display.badge(look, counts.label, glyph)
 
 
 @register.filter

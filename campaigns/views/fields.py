@@ -175,33 +175,38 @@ def priorities(body: Body, owner: User) -> list[Option]:
 
 @dataclass(frozen=True)
 class StartOption:
-    """A way to start, with what it means for the campaign as it is."""
+    """A way to start, with what it means for the campaign as it is. ``off``: the model can't; the hint says why."""
 
     key: str
     label: str
     hint: str
     chosen: bool
+    off: bool = False
 
 
-def start_options(body: Body, plan: Plan | None) -> list[StartOption]:
-    """Return the ways to start, told with the numbers of the plan once there is one."""
-    typed = body["start"] or starts.ALL
+def start_options(
+    body: Body, plan: Plan | None, model: GenerationModel | None, offered: Mapping[str, GenerationModel]
+) -> list[StartOption]:
+    """Return the ways to start, told with the numbers of the plan once there is one. A chosen one is not off: it is refused."""
+    typed, medium = body["start"] or starts.ALL, model.medium if model else Medium.VIDEO
+    cannot = starts.never_starts_from_stills(model, offered) if model else ""
     told = {
-        starts.ALL: ("All at once", "All videos join the queue at launch."),
-        starts.CANARY: ("One of each value first", _canary_hint(plan)),
-        starts.STORYBOARD: (
-            "Stills first",
-            "A still of each video. Approve a still, and its video is generated from it. Without your approval you pay only "
-            "the still.",
-        ),
+        starts.ALL: f"All {medium}s join the queue at launch.",
+        starts.CANARY: _canary_hint(plan, medium),
+        starts.STORYBOARD: cannot
+        or "A still of each video. Approve a still, and its video is generated from it. Without your approval you pay only the "
+        "still.",
     }
-    return [StartOption(key, label, hint, key == typed) for key, (label, hint) in told.items()]
+    return [
+        StartOption(key, starts.NAMES[key], hint, key == typed, off=key == starts.STORYBOARD != typed and bool(cannot))
+        for key, hint in told.items()
+    ]
 
 
-def _canary_hint(plan: Plan | None) -> str:
+def _canary_hint(plan: Plan | None, medium: str) -> str:
     if plan is None or not plan.to_buy:
-        return "A few videos that show every value. The others wait on hold until you release them."
-    count, first, medium = len(plan.to_buy), len(plan.canary), plan.model.medium
+        return f"A few {medium}s that show every value. The others wait on hold until you release them."
+    count, first = len(plan.to_buy), len(plan.canary)
     if first == count:
         return f"Every {medium} is needed to show each value, so none would wait."
     now = f"{first:,} of {counted(count, medium)} now"

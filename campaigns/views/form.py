@@ -252,7 +252,7 @@ class Form:
             "sample": marked(sketch.sample, sketch),
             "outlook": estimates.look(priced, self.owner, at=self.at) if priced else None,
             "shows": SHOWS,
-            "starts": fields.start_options(body, sketch.plan),
+            "starts": fields.start_options(body, sketch.plan, self.model, self.offered),
             "preview_url": reverse("campaigns:new-preview"),
         }
 

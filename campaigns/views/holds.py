@@ -33,7 +33,7 @@ FEW = 2  # tiles in each group, so that groups stand side by side
 REWORDINGS_SHOWN = 20  # before and after, on the confirmation page
 RELEASE = "release"  # what a confirmed rewrite may do, too
 NUMBERS_MOST = 1_000  # of a form
-CHANGED = "Something changed since you opened this page, so nothing was rewritten. Check the new numbers and confirm again."
+CHANGED = "Something changed since you opened this page, so nothing was rewritten. Check the new prompts and confirm again."
 
 
 @login_required
@@ -128,7 +128,7 @@ def rewrite(request: HttpRequest, pk: int) -> HttpResponse:
     status = 200
     try:
         if "sure" in asked:
-            shown = numbers.of_row(asked.get("told_count", "")), numbers.of_row(asked.get("told_tickets", ""))
+            shown = asked.get("told_prompts", ""), numbers.of_row(asked.get("told_tickets", ""))
             done = releases.rewrite(
                 campaign, chosen, shown=shown, at=clock.now(), by=viewer(request), then_release=asked["sure"] == RELEASE, **how
             )

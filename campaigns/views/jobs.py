@@ -9,8 +9,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, cells
-from campaigns.models import Version
+from campaigns import actions, cells, stages
+from campaigns.models import Combination, Version
 from campaigns.views import confirmation
 from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
@@ -84,14 +84,14 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        actions.retry(job, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
+        again = actions.retry(job, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
     except actions.NotAsShown:
         messages.warning(request, confirmation.CHANGED)
         return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Not retried. {refusal}")
     else:
-        messages.success(request, "Back in the queue.")
+        messages.success(request, "Back on hold until you approve its still." if again.held_for else "Back in the queue.")
     return redirect("campaigns:job", job.pk)
 
 
@@ -170,17 +170,30 @@ def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: in
 
 
 def _cell(job: Job) -> dict[str, Any] | None:
-    """Return the combination and version of the job; ``None`` if it belongs to no campaign."""
-    found = Version.objects.filter(job=job).select_related("combination__campaign").first()
-    if found is None:
+    """Return the combination of the job and its version, ``None`` for a still; ``None`` if it belongs to no campaign."""
+    found = (
+        Version.objects.filter(job=job).select_related("combination__campaign", "combination__job", "combination__still").first()
+    )
+    combination = found.combination if found else _drawn_for(job)
+    if combination is None:
         return None
-    combination = found.combination
+    video, still = combination.job, combination.still
     return {
         "campaign": combination.campaign,
         "index": combination.index,
         "name": cells.name(
             {key: combination.values[key] for key in combination.campaign.dimensions}, combination.campaign.labels
         ),
-        "version": found.number,
-        "counts": combination.job_id == job.pk,
+        "version": found.number if found else None,
+        "video": combination.job_id,
+        "counts": job.pk in (combination.job_id, combination.still_id),
+        "is_on_sheet": video is not None and stages.held_for(video.held_for, still.held_for if still else "") in stages.OURS,
     }
+
+
+def _drawn_for(job: Job) -> Combination | None:
+    """Return the combination of a still, also if a later one counts."""
+    if not job.metadata.get("still"):
+        return None
+    of_campaign = Combination.objects.filter(campaign=job.batch_id, key=str(job.metadata.get("combination")))
+    return of_campaign.select_related("campaign", "job", "still").first()

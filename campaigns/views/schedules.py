@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import scheduled
+from campaigns import scheduled, starts
 from campaigns.actions import record_made, record_of
 from campaigns.models import Campaign, Dimension
 from campaigns.views import images, quick
@@ -131,6 +131,12 @@ class ScheduleForm:
     @property
     def tickets(self) -> int | None:
         return scheduled.tickets(self.owner, self.request)
+
+    @property
+    def start(self) -> str:
+        """Return how each run of a campaign's brief starts: “Stills first, by nano-banana”."""
+        name, still = starts.NAMES[self.request.get("start", starts.ALL)], self.request.get("still_model")
+        return f"{name}, by {still}" if still else name
 
     @property
     def dimensions(self) -> list[tuple[str, str]]:

@@ -16,8 +16,13 @@ from queue_app.models import HeldFor, Job, State
 
 @transaction.atomic
 def hold(ids: Iterable[int], why: HeldFor, *, at: datetime, actor: str, reason: str) -> list[Job]:
-    """Put queued jobs on hold; leave out those that are on hold for something already. Return the jobs."""
-    jobs = list(Job.objects.lock().filter(pk__in=list(ids), state=State.QUEUED, held_for=""))
+    """
+    Put queued jobs on hold; leave out those that are on hold for something already. Return the jobs.
+
+    A hold for anything else takes over one for a budget: that would end by itself, and the claim looks at budgets again anyway.
+    """
+    free = {"", HeldFor.BUDGET} - {why}
+    jobs = list(Job.objects.lock().filter(pk__in=list(ids), state=State.QUEUED, held_for__in=free))
     for job in jobs:
         job.held, job.held_for = True, why
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(held=True, held_for=why)

@@ -16,7 +16,7 @@ from queue_app.models import ApiKey, Batch, GenerationModel, Job, Kind, ModelRou
 from queue_app.models.job import LABEL_MOST
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity, routes, uploads
+from queue_app.work import capacity, followers, routes, uploads
 from queue_app.work.endpoints import address_problem
 from queue_app.work.roles import Right
 
@@ -182,7 +182,8 @@ def draft_like(job: Job, *, prompt: str | None = None, parameters: Mapping[str, 
 
 def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None = None, key: ApiKey | None = None) -> None:
     """
-    Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
+    Queue failed and cancelled jobs again at the current price (T21). Those that were never released from a hold enter on hold, if
+    an application says so (`followers.hold_again`). The caller holds the row locks.
 
     :param change: what the one job is from now on (`draft_like`), checked like a new one. Its history keeps what it was.
     :param key: the owner's API key that asks for it, if one does: they count in its budgets from now on.
@@ -202,6 +203,7 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None
         set_price(job, offered[job.model_id])
         if key is not None and key.user_id == job.owner_id:
             job.submitted_with = key
+    followers.hold_again(jobs)
     lifecycle.queue_again(jobs, at=at, actor=actor, before=before)
 
 

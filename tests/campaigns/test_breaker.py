@@ -1,6 +1,7 @@
 """The circuit breaker of the matrix: when it trips, what it holds, who is told, and how it is settled."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -13,8 +14,8 @@ from campaigns.models import Campaign, Combination, Trip
 from campaigns.releases import Chosen
 from queue_app import lifecycle
 from queue_app.lifecycle import Trouble
-from queue_app.models import Job, Notice, OutboxMessage, QueueSettings, State, User
-from queue_app.work import recovery
+from queue_app.models import HeldFor, Job, Notice, OutboxMessage, QueueSettings, State, User
+from queue_app.work import holds, recovery
 from tests.campaigns.support import bring, make_campaign
 from tests.factories import NOON, UserFactory
 from tests.markup import html_of
@@ -45,9 +46,9 @@ def jobs_with(campaign: Campaign, aesthetic: str) -> list[Job]:
     return [cell.job for cell in rows if cell.job]
 
 
-def ran(owner: User, *, bad: int = 5, well: int = 4, code: str = "moderation") -> Campaign:
+def ran(owner: User, *, bad: int = 5, well: int = 4, code: str = "moderation", **fields: Any) -> Campaign:
     """A campaign in which this many UGC videos failed, and this many others completed."""
-    campaign = make_campaign(owner, WIDE)
+    campaign = make_campaign(owner, WIDE, **fields)
     for job in jobs_with(campaign, "ugc")[:bad]:
         failed(job, code)
     for job in jobs_with(campaign, "cinematic")[:well]:
@@ -70,6 +71,12 @@ class TestTripping:
             *(5, 5, 7),
         )
         assert breaker.sentence(campaign, trip) == "All 5 failures have Aesthetic = UGC: moderation."
+
+    def test_images_are_called_so(self, owner):
+        ran(owner, model="nano-banana", duration=None)
+        breaker.look(at=NOON)
+        notices.deliver(OutboxMessage.objects.get(event="batch_held").pk)
+        assert Notice.objects.get().text.endswith("7 images with it are on hold.")
 
     def test_its_owner_is_told_once(self, owner):
         campaign = ran(owner)
@@ -98,6 +105,16 @@ class TestTripping:
         with CaptureQueriesContext(connection) as read:
             breaker.look(at=NOON + timedelta(minutes=5))
         assert len(read) == 2 and not Trip.objects.exists()
+
+    @pytest.mark.parametrize("number", [3, 7])
+    def test_what_is_on_hold_for_a_budget_is_taken_over(self, owner, number):
+        campaign = ran(owner)
+        waiting = [job.pk for job in jobs_with(campaign, "ugc")[5:]]
+        holds.hold(waiting[:number], HeldFor.BUDGET, at=NOON, actor="dispatcher", reason="spent")
+        breaker.look(at=NOON)
+        assert (stopped(campaign), Trip.objects.get().held) == (7, 7)
+        holds.release(waiting, HeldFor.BUDGET, at=NOON, actor="dispatcher", reason="its budgets have room")
+        assert stopped(campaign) == 7
 
     def test_stills_that_fail_hold_the_stills_to_come(self, owner):
         campaign = make_campaign(owner, WIDE, start="storyboard", model="kling-v3", duration=5)
@@ -138,9 +155,8 @@ class TestSettling:
         campaign = ran(owner)
         breaker.look(at=NOON)
         found = releases.foresee(campaign, UGC, find="UGC", put="Home video")
-        shown = len(found.changes), 0
-        releases.rewrite(campaign, UGC, shown=shown, at=NOON, by=owner, then_release=True, find="UGC", put="Home video")
-        assert shown == (7, 0) and stopped(campaign) == 0 and Trip.objects.get().how == "rewritten"
+        releases.rewrite(campaign, UGC, shown=found.shown, at=NOON, by=owner, then_release=True, find="UGC", put="Home video")
+        assert (len(found.changes), found.tickets) == (7, 0) and stopped(campaign) == 0 and Trip.objects.get().how == "rewritten"
 
 
 class TestThePage:

@@ -1,6 +1,7 @@
 """Canary and storyboard: what is on hold at launch, what it costs, and the verbs that release, drop and rewrite it."""
 
 import hashlib
+import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -19,7 +20,7 @@ from campaigns.models import Campaign, Combination, ComplianceRule, Version
 from campaigns.plan import PlanRefused
 from campaigns.releases import Chosen, RewriteChanged, RewriteRefused
 from campaigns.standing import CampaignStatus
-from queue_app import lifecycle, tickets
+from queue_app import lifecycle, tickets, turns
 from queue_app.models import (
     Asset,
     AuditEntry,
@@ -35,7 +36,7 @@ from queue_app.models import (
     Upload,
     User,
 )
-from queue_app.work import holds, recovery, retention, storing
+from queue_app.work import batches, bulk, holds, jobs, policy, recovery, retention, storing
 from tests.campaigns.support import SMALL, bring, make_campaign
 from tests.factories import NOON, UserFactory, make_asset
 from tests.markup import html_of
@@ -78,6 +79,12 @@ def drawn(cell: Combination) -> Asset:
     file = make_asset(stored, sha256=digest, width=1280, height=720)
     lifecycle.complete(stored, [file], at=NOON, actor="worker", stages=[])
     return Asset.objects.get(job=still)
+
+
+def rewritten(campaign: Campaign, chosen: Chosen, by: User, *, then_release: bool = False, **how: Any) -> releases.Foreseen:
+    """Rewrite as a person does who saw what it would do."""
+    shown = releases.foresee(campaign, chosen, **how).shown
+    return releases.rewrite(campaign, chosen, shown=shown, at=NOON, by=by, then_release=then_release, **how)
 
 
 class TestLaunchingACanary:
@@ -160,6 +167,50 @@ class TestLaunchingAStoryboard:
             drawn(cell)
         lifecycle.cancel([cells(campaign)[0].still_id], at=NOON, actor="staff")
         assert actions.counted_jobs(campaign).count() == 4
+
+
+class TestTheOrderOfLocks:
+    """Turns come before wallets, or a job of the same account that is queued at the same time would deadlock."""
+
+    @pytest.fixture
+    def taken(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """For each reservation from now on, the models whose turns nobody else can take meanwhile."""
+        found: list[list[str]] = []
+
+        def is_taken(model: str) -> bool:
+            try:
+                with transaction.atomic():
+                    with connection.cursor() as cursor:
+                        cursor.execute("SET LOCAL lock_timeout = '1ms'")
+                    turns.lock_lanes([(model, 0, owner.pk)])
+            except OperationalError:
+                return True
+            finally:
+                connection.close()
+            return False
+
+        def reserve(*jobs: Any, real: Any = tickets.reserve, **how: Any) -> None:
+            with ThreadPoolExecutor(1) as other:
+                models = ("kling-v3", "nano-banana")
+                found.append([model for model, is_so in zip(models, other.map(is_taken, models), strict=True) if is_so])
+            real(*jobs, **how)
+
+        monkeypatch.setattr(tickets, "reserve", reserve)
+        return found
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_storyboard_takes_the_turns_of_videos_and_stills_before_the_wallet(self, owner, taken):
+        campaign = make_campaign(owner, **STILLS)
+        assert taken == [["kling-v3", "nano-banana"]] * 2
+        first, second, *_ = cells(campaign)
+        drawn(first)
+        releases.release(campaign, Chosen(numbers=[1]), at=NOON, by=owner)
+        holds.hold([first.job_id], HeldFor.BREAKER, at=NOON, actor="breaker", reason="others failed")
+        bring(second.still, State.FAILED)
+        taken.clear()
+        both = Chosen(numbers=[1, 2])
+        rewritten(campaign, both, owner, then_release=True, find="opens", put="closes")
+        assert taken == [["kling-v3", "nano-banana"]] and not cells(campaign)[0].job.held_for
 
 
 class TestRelease:
@@ -278,6 +329,73 @@ class TestDrop:
         assert cells(campaign)[0].job.state == State.QUEUED
 
 
+def retry_page(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    web.post(reverse("campaigns:job-retry", args=[job.pk]), {"jobs": "1", "tickets": "5"})
+
+
+def retry_call(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    api.post(f"/api/v1/jobs/{job.pk}/retry/", {"prompt": "A parcel, again."}, format="json")
+
+
+def retry_batch(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    batches.retry(Batch.objects.get(pk=job.batch_id), at=NOON, actor=owner, state=State.CANCELLED)
+
+
+def retry_bulk(job: Job, owner: User, operator: User, web: Client, api: APIClient) -> None:
+    action = bulk.draft("retry", [job.pk], at=NOON, actor=operator, chosen="by hand")
+    bulk.confirm(action, at=NOON, actor=operator)
+    bulk.work(action.pk, may_go_on=lambda: True)
+
+
+class TestAStillThatWaitsForABudget:
+    @pytest.fixture
+    def campaign(self, owner: User) -> Campaign:
+        campaign = make_campaign(owner, **STILLS)
+        for cell in cells(campaign)[:3]:
+            drawn(cell)
+        TicketBudget.objects.create(batch=campaign.batch, tickets=3, period="total", created_at=NOON, held_since=NOON)
+        holds.hold([cells(campaign)[3].still_id], HeldFor.BUDGET, at=NOON, actor="dispatcher", reason="spent")
+        return campaign
+
+    def test_stays_on_the_sheet_and_is_not_to_come(self, campaign, owner, client_for: Login, api_for):
+        web = client_for(owner)
+        html = html_of(web.get(reverse("campaigns:holds", args=[campaign.pk])))
+        assert "3 of 4 stills ready" in html and "still waits for a budget" in html
+        page = html_of(web.get(reverse("campaigns:page", args=[campaign.pk])))
+        assert "stills to come" not in page and "3 of 4 stills ready" in page
+        counts = standing.of_campaigns([campaign], at=NOON)[campaign.pk]
+        assert (counts.stills_waiting, counts.on_hold, counts.status) == (0, 4, CampaignStatus.PAUSED)
+        answer = api_for(owner).get(f"/api/v1/campaigns/{campaign.pk}/").json()
+        assert answer["on_hold"]["storyboard"] == 4
+        rows = api_for(owner).get(answer["links"]["combinations"]).json()["results"]
+        assert {row["held_for"] for row in rows} == {"storyboard"}
+
+    def test_is_dropped_with_its_video(self, campaign, owner):
+        assert releases.drop(campaign, ALL, at=NOON, by=owner).videos == 4
+        assert balances(owner) == (997, 0, 3)
+
+
+class TestRetry:
+    @pytest.mark.parametrize("way", [retry_page, retry_call, retry_batch, retry_bulk])
+    def test_of_a_dropped_video_waits_for_its_still_again(self, owner, way, client_for: Login, api_for):
+        campaign, operator = make_campaign(owner, **STILLS), UserFactory(admin=True)
+        drawn(cells(campaign)[0])
+        releases.drop(campaign, Chosen(numbers=[1]), at=NOON, by=owner)
+        way(cells(campaign)[0].job, owner, operator, client_for(owner), api_for(owner))
+        video = cells(campaign)[0].job
+        assert (video.state, video.held_for, video.held) == (State.QUEUED, "storyboard", True)
+        assert balances(owner) == (976, 23, 1)
+        assert releases.release(campaign, Chosen(numbers=[1]), at=NOON, by=owner).videos == 1
+        assert "first_frame" in cells(campaign)[0].job.parameters["images"]
+
+    def test_of_an_approved_video_runs(self, owner):
+        campaign = make_campaign(owner, **STILLS)
+        drawn(cells(campaign)[0])
+        releases.release(campaign, ALL, at=NOON, by=owner)
+        lifecycle.cancel([cells(campaign)[0].job_id], at=NOON, actor="owner")
+        assert jobs.retry(cells(campaign)[0].job, at=NOON, actor=owner).held_for == ""
+
+
 class TestRewrite:
     def test_a_value_is_replaced_in_what_is_on_hold_and_nowhere_else(self, owner):
         campaign = make_campaign(owner, THREE, start="canary")
@@ -285,7 +403,7 @@ class TestRewrite:
         before = {cell.index: cell.prompt for cell in cells(campaign)}
         found = releases.foresee(campaign, chosen, find="Calm", put="Serene")
         assert [one.row.number for one in found.changes] == [2, 6]
-        done = releases.rewrite(campaign, chosen, shown=(2, 0), at=NOON, by=owner, find="Calm", put="Serene")
+        done = rewritten(campaign, chosen, owner, find="Calm", put="Serene")
         assert (len(done.changes), done.stills) == (2, 0)
         for cell in cells(campaign):
             expected = before[cell.index].replace("Calm", "Serene") if cell.index in (2, 6) else before[cell.index]
@@ -296,20 +414,22 @@ class TestRewrite:
 
     def test_it_may_release_what_it_rewrote(self, owner):
         campaign = make_campaign(owner, THREE, start="canary")
-        releases.rewrite(campaign, ALL, shown=(2, 0), at=NOON, by=owner, then_release=True, find="Calm", put="Serene")
+        rewritten(campaign, ALL, owner, then_release=True, find="Calm", put="Serene")
         assert held(campaign) == {3: "canary"}
 
-    def test_other_numbers_than_shown_change_nothing(self, owner):
+    @pytest.mark.parametrize("shown", [{"put": "Sad"}, {"put": "Serene", "chosen": Chosen(numbers=[2])}])
+    def test_other_words_or_prompts_than_shown_change_nothing(self, owner, shown):
         campaign = make_campaign(owner, THREE, start="canary")
+        seen = releases.foresee(campaign, shown.get("chosen", ALL), find="Calm", put=shown["put"]).shown
         with pytest.raises(RewriteChanged):
-            releases.rewrite(campaign, ALL, shown=(3, 0), at=NOON, by=owner, find="Calm", put="Serene")
+            releases.rewrite(campaign, ALL, shown=seen, at=NOON, by=owner, find="Calm", put="Serene")
         assert not Job.objects.filter(prompt__contains="Serene").exists()
 
     def test_a_rule_is_obeyed_and_an_empty_prompt_refused(self, owner):
         campaign = make_campaign(owner, THREE, start="canary")
         ComplianceRule.objects.create(name="No gore", pattern="gore", reason="No.")
         with pytest.raises(RewriteRefused, match="would be blocked"):
-            releases.rewrite(campaign, ALL, shown=(2, 0), at=NOON, by=owner, find="Calm", put="gore")
+            rewritten(campaign, ALL, owner, find="Calm", put="gore")
         with pytest.raises(RewriteRefused, match="Enter a prompt"):
             releases.foresee(campaign, Chosen(numbers=[2]), prompt=" ")
         assert not Job.objects.filter(prompt__contains="gore").exists()
@@ -328,7 +448,7 @@ class TestRewrite:
         campaign = make_campaign(owner, **STILLS)
         first = cells(campaign)[0]
         bring(first.still, State.FAILED)
-        done = releases.rewrite(campaign, Chosen(numbers=[1]), shown=(1, 1), at=NOON, by=owner, prompt="A calmer parcel.")
+        done = rewritten(campaign, Chosen(numbers=[1]), owner, prompt="A calmer parcel.")
         assert (done.stills, done.tickets) == (1, 1)
         now = cells(campaign)[0]
         assert now.still_id != first.still_id and now.still.prompt == now.job.prompt == now.prompt == "A calmer parcel."
@@ -375,7 +495,12 @@ class TestThePage:
         typed = {"value": "mood=calm", "find": "Calm", "put": "<b>Serene</b>"}
         html = html_of(web.post(url, typed | {"look": "1"}))
         assert "2 prompts change" in html and "<b>Serene</b>" not in html and "&lt;b&gt;Serene" in html
-        web.post(url, typed | {"sure": "release", "told_count": "2", "told_tickets": "0"})
+        told = {name: html.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("told_prompts", "told_tickets")}
+        changed = web.post(url, typed | {"put": "Sad", "sure": "release"} | told)
+        assert (
+            changed.status_code == 409 and "Sad" in html_of(changed) and not Job.objects.filter(prompt__contains="Sad").exists()
+        )
+        web.post(url, typed | {"sure": "release"} | told)
         assert held(campaign) == {3: "canary"} and Job.objects.filter(prompt__contains="<b>Serene</b>").count() == 2
 
     def test_a_storyboard_shows_stills_and_prices_new_ones(self, owner, client_for: Login):
@@ -401,6 +526,43 @@ class TestThePage:
         parts = html_of(web.get(url, there | {"shown": "ugc,1"}, headers=HTMX))
         assert 'id="shot-1" hx-swap-oob="true"' in parts and 'type="checkbox"' not in parts
         assert "shot-2" not in parts and "pile-cinematic" not in parts  # the page has no place for them
+
+    @pytest.mark.parametrize("start", [{"start": "canary"}, STILLS, {"why": HeldFor.BREAKER}, {"why": HeldFor.BUDGET}])
+    def test_of_a_job_on_hold_leads_to_the_contact_sheet_unless_a_budget_holds_it(self, owner, client_for: Login, start):
+        campaign = make_campaign(owner, THREE, **{name: value for name, value in start.items() if name != "why"})
+        second = cells(campaign)[1].job_id
+        TicketBudget.objects.create(user=owner, tickets=1, created_at=NOON, held_since=NOON)
+        if why := start.get("why"):
+            holds.hold([second], why, at=NOON, actor="breaker", reason="others failed")
+        html = html_of(client_for(owner).get(reverse("campaigns:job", args=[second])))
+        assert ("Open contact sheet" in html) == (why != HeldFor.BUDGET)
+        assert ("Waits for its release, after a look at the first" in html) == (start.get("start") == "canary")
+
+    def test_of_what_waits_for_a_release_says_on_hold_and_paused_only_if_it_is(self, owner, client_for: Login):
+        campaign, web = make_campaign(owner, THREE, start="canary"), client_for(owner)
+        for cell in cells(campaign):
+            if not cell.job.held_for:
+                bring(cell.job, State.COMPLETED)
+        addresses = [reverse("campaigns:page", args=[campaign.pk]), reverse("campaigns:list")]
+
+        def badges() -> list[str]:
+            found = (re.findall(r'<span class="gq-badge[^>]*>.*?</span>', html_of(web.get(url)), re.DOTALL) for url in addresses)
+            return [re.sub("<[^>]*>", "", listed[0]).strip() for listed in found]
+
+        assert badges() == ["On hold", "On hold"]
+        policy.pause_batch(campaign.batch, at=NOON, actor=owner)
+        assert badges() == ["Paused", "Paused"]
+
+    def test_of_a_still_speaks_of_its_campaign_and_leads_there_and_on(self, owner, client_for: Login):
+        campaign, web = make_campaign(owner, **STILLS), client_for(owner)
+        first = cells(campaign)[0]
+        bring(first.still, State.FAILED)
+        html = html_of(web.get(reverse("campaigns:job", args=[first.still_id])))
+        for name, args in (("page", []), ("holds", []), ("cell", [1])):
+            assert f'href="{reverse(f"campaigns:{name}", args=[campaign.pk, *args])}"' in html
+        assert "its batch" not in html and f'href="{reverse("campaigns:job", args=[first.job_id])}"' in html
+        rewritten(campaign, Chosen(numbers=[1]), owner, prompt="A calmer parcel.")
+        assert "another still counts" in html_of(web.get(reverse("campaigns:job", args=[first.still_id])))
 
     def test_a_stranger_finds_none_of_it_and_staff_need_the_right(self, owner, client_for: Login):
         campaign = make_campaign(owner, THREE, start="canary")
@@ -440,6 +602,20 @@ class TestTheForm:
         web.post(reverse("campaigns:new"), four | {"start": "storyboard", "still_model": "nano-banana", "do": "launch"})
         assert Campaign.objects.get().start == "storyboard" and Job.objects.count() == 12
 
+    def test_names_the_models_that_start_from_stills_and_turns_the_choice_off_for_others(self, owner, client_for: Login):
+        web = client_for(owner)
+        form = {"draft": str(uuid.uuid4()), "tab": "t", "brand": "B", "big_idea": "A parcel.", "model": "nano-banana"}
+        html = html_of(web.post(reverse("campaigns:new-preview"), form))
+        (radio,) = re.findall(r'<input[^>]*id="f-start-storyboard"[^>]*>', html)
+        assert " disabled" in radio and "All images join the queue" in html and "A few images" in html
+        assert "makes images. Choose " in html and "kling-v3" in html
+        html = html_of(web.post(reverse("campaigns:new-preview"), form | {"model": "kling-v3", "rendered_model": "nano-banana"}))
+        (radio,) = re.findall(r'<input[^>]*id="f-start-storyboard"[^>]*>', html)
+        assert " disabled" not in radio and "makes images" not in html
+        chosen = html_of(web.post(reverse("campaigns:new-preview"), form | {"start": "storyboard"}))
+        (radio,) = re.findall(r'<input[^>]*id="f-start-storyboard"[^>]*>', chosen)
+        assert " checked" in radio and " disabled" not in radio
+
 
 class TestTheAPI:
     @pytest.fixture
@@ -459,6 +635,15 @@ class TestTheAPI:
         assert (answer["status"], answer["cost"]["reserved"]) == ("queued", 24)
         (first, *_) = api.get(answer["links"]["combinations"]).json()["results"]
         assert (first["held_for"], first["status"], first["still"]["status"]) == ("storyboard", "queued", "queued")
+
+    def test_says_in_its_schema_that_a_model_may_not_be_available(self, owner, api):
+        campaign = make_campaign(owner, **STILLS)
+        drawn(cells(campaign)[0])
+        GenerationModel.objects.filter(pk="kling-v3").update(active=False)
+        refused = api.post(f"/api/v1/campaigns/{campaign.pk}/release/", {"all": True}, format="json")
+        assert (refused.status_code, refused.json()["code"]) == (422, "model_not_available")
+        declared = api.get("/api/schema/?format=json").json()["paths"]["/api/v1/campaigns/{id}/release/"]["post"]
+        assert "422" in declared["responses"]
 
     def test_releases_and_drops_by_id_by_value_and_all(self, owner, api):
         campaign = make_campaign(owner, THREE, start="canary")

@@ -10,10 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from campaigns import notices
+from campaigns import drafts, notices
 from campaigns.models import Campaign
 from queue_app.models import Job, Notice, OutboxMessage, Schedule, User
-from queue_app.work import schedules
+from queue_app.work import schedules, ticket_budgets
 from tests.campaigns.support import make_campaign
 from tests.campaigns.test_page import HTMX, text_of
 from tests.factories import NOON, UserFactory, make_schedule
@@ -122,24 +122,20 @@ class TestACampaign:
         schedule.refresh_from_db()
         assert (schedule.name, schedule.cron, schedule.makes) == ("Parcels weekly", "0 9 * * 1", "campaign")
 
-    @pytest.mark.parametrize(
-        ("start", "said", "fields"),
-        [
-            ("canary", "One of each value first", {}),
-            ("storyboard", "Stills first", {"model": "kling-v3", "duration": 5, "still_model": "nano-banana"}),
-        ],
-    )
-    def test_is_repeated_with_its_start(self, web: Client, owner: User, start: str, said: str, fields: dict[str, Any]) -> None:
-        campaign = make_campaign(owner, start=start, **fields)
-        assert said in html_of(web.get(f"{URL}new/?campaign={campaign.pk}"))
+    def test_is_repeated_with_its_start_and_its_budget(self, web: Client, owner: User) -> None:
+        stills = {"start": "storyboard", "model": "kling-v3", "duration": 5, "still_model": "nano-banana"}
+        campaign = make_campaign(owner, budget_tickets=9, **stills)  # type: ignore[arg-type]
+        shown = text_of(html_of(web.get(f"{URL}new/?campaign={campaign.pk}")))
+        assert "Start Stills first, by nano-banana" in shown and "Budget 9 tickets per run" in shown
         asked = {"key": "a", "name": "Daily", "cron": "0 9 * * *", "time_zone": "UTC", "campaign": campaign.pk}
         web.post(f"{URL}new/", asked)
-
-        schedules.run_now(Schedule.objects.get(), at=NOON, actor=owner)
+        schedule = Schedule.objects.get()
+        schedules.run_due(schedule.pk, at=schedule.next_run_at)  # type: ignore[arg-type]
 
         made = Campaign.objects.exclude(pk=campaign.pk).get()
-        assert (made.start, made.still_model) == (start, campaign.still_model)
-        assert Job.objects.filter(batch=made.batch, held_for="").count() < Job.objects.filter(batch=made.batch).count()
+        assert (made.start, made.still_model_id, ticket_budgets.tickets_of(made.batch)) == ("storyboard", "nano-banana", 9)
+        assert drafts.from_campaign(made)["budget_tickets"] == "9"
+        assert "Budget 9 tickets per run" in text_of(html_of(web.get(f"{URL}{schedule.pk}/")))
 
     def test_of_others_is_not_there(self, web: Client) -> None:
         campaign = make_campaign(UserFactory.create())
