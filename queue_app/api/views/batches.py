@@ -23,7 +23,7 @@ from queue_app.insight import waiting
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
-from queue_app.work import batches, policy, ticket_budgets
+from queue_app.work import batches, keys, policy, ticket_budgets
 
 
 class BatchViewSet(JsonViewSet[Batch]):
@@ -60,7 +60,10 @@ class BatchViewSet(JsonViewSet[Batch]):
     @call("batches_change", BatchOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
         """Set a batch's name, its limit, its budget, or the priority of its queued jobs. Only staff can set one above 0."""
-        changed = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
+        batch = self.get_object()
+        if "budget_tickets" in self.given:
+            keys.refuse_limited(key_of(request), "change the budget of other jobs", of=batch)
+        changed = batches.change(batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
         waiting.forget()
         return Response(_answer(changed, request))
 
@@ -83,7 +86,9 @@ class BatchViewSet(JsonViewSet[Batch]):
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: int) -> Response:
         """Resume the batch. Its queued jobs have kept their positions."""
-        resumed = policy.resume_batch(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        batch = self.get_object()
+        keys.refuse_limited(key_of(request), "resume other jobs", of=batch)
+        resumed = policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(resumed, request))
 
     @call("batches_retry_failed", BatchOut, 402, 404, 409, 422, repeatable=True)
