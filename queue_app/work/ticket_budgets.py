@@ -178,9 +178,9 @@ def of(
 
 
 def of_owner(owner: int, *, at: datetime) -> list[BudgetStanding]:
-    """Return all budgets in which jobs of this user may count, but those of finished batches."""
-    where = Q(user=owner) | Q(batch__owner=owner, batch__ended_at=None) | Q(key__user=owner)
-    return standings(TicketBudget.objects.filter(where), at=at)
+    """Return all budgets in which jobs of this user may count, but those of finished batches that were looked at since."""
+    of_batch = Q(batch__owner=owner) & (Q(batch__ended_at=None) | Q(held_since__isnull=False))
+    return standings(TicketBudget.objects.filter(Q(user=owner) | of_batch | Q(key__user=owner)), at=at)
 
 
 def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[BudgetStanding]:
@@ -306,7 +306,9 @@ def _jobs(sql: str, owner: int, left: Mapping[str, Any]) -> list[Job]:
 
 def _has_news(one: BudgetStanding, *, at: datetime) -> bool:
     row = one.budget
-    return row.seen_room is None or one.room > row.seen_room or (row.opens_at is not None and row.opens_at <= at)
+    is_finished = row.batch is not None and row.batch.ended_at is not None
+    opens = row.opens_at is not None and row.opens_at <= at
+    return row.seen_room is None or one.room > row.seen_room or opens or is_finished
 
 
 def _hold(short: Mapping[int, Sequence[BudgetStanding]], *, at: datetime) -> None:

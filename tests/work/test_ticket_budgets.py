@@ -28,7 +28,7 @@ from queue_app.models import (
 )
 from queue_app.outbox import delivery
 from queue_app.rules.limits import Blocker
-from queue_app.work import dispatch, jobs, keys, policy, retention, ticket_budgets
+from queue_app.work import dispatch, jobs, keys, policy, recovery, retention, ticket_budgets
 from queue_app.work.keys import NewKey
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
 from tests.work.steps import fresh
@@ -282,6 +282,21 @@ class TestAJobOnHold:
         assert fresh(job).state == State.CANCELLED and not on_hold()
         ticket_budgets.look(at=NOON)
         assert not TicketBudget.objects.filter(held_since__isnull=False)
+
+    @pytest.mark.parametrize("period", [DAY, TOTAL])
+    def test_that_is_cancelled_with_its_whole_batch_leaves_nothing_to_look_at(self, period: str) -> None:
+        owner = UserFactory()
+        batch = BatchFactory(owner=owner)
+        budget(EACH, period, batch=batch)
+        started, held = queue(2, owner=owner, batch=batch)
+        claimed()
+        ticket_budgets.look(at=NOON)
+        lifecycle.cancel([held.pk], at=NOON, actor="ana")
+        fail(started)
+        recovery.sweep(at=NOON)
+        ticket_budgets.look(at=NOON)
+        assert not TicketBudget.objects.filter(held_since__isnull=False)
+        assert dispatch.next_due(at=MIDNIGHT).claims_at is None
 
     def test_stays_on_hold_while_its_batch_is_paused(self) -> None:
         owner = UserFactory()
