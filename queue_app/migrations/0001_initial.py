@@ -463,7 +463,7 @@ class Migration(migrations.Migration):
                 ('held_since', models.DateTimeField(editable=False, help_text='Since then, jobs have been on hold for it.', null=True)),
                 ('opens_at', models.DateTimeField(editable=False, help_text='End of the day for which they are on hold.', null=True)),
                 ('told_at', models.DateTimeField(editable=False, help_text='Its owner was told then that it is reached.', null=True)),
-                ('seen_room', models.BigIntegerField(editable=False, help_text='Tickets left when jobs on hold were last looked at. Empty: look again.', null=True)),
+                ('seen', models.BigIntegerField(editable=False, help_text='Checksum of what decided about jobs on hold at the last look. Empty: look again.', null=True)),
                 ('lifted', models.BooleanField(default=False, editable=False, help_text='It was removed. The row stays until its jobs are released.')),
             ],
         ),

@@ -15,6 +15,7 @@ from queue_app.lifecycle import Trouble
 from queue_app.models import (
     ApiKey,
     AuditEntry,
+    HeldFor,
     Job,
     ModelConcurrencyLimit,
     Notice,
@@ -28,7 +29,7 @@ from queue_app.models import (
 )
 from queue_app.outbox import delivery
 from queue_app.rules.limits import Blocker
-from queue_app.work import dispatch, jobs, keys, policy, recovery, retention, ticket_budgets
+from queue_app.work import dispatch, holds, jobs, keys, policy, recovery, retention, ticket_budgets
 from queue_app.work.keys import NewKey
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
 from tests.work.steps import fresh
@@ -74,6 +75,15 @@ def used(row: TicketBudget, at: datetime = NOON) -> int:
 
 def a_key(user: User, **fields: Any) -> ApiKey:
     return keys.make(user, NewKey("render farm", ("read", "submit"), **fields), at=NOON, actor=None)[0]
+
+
+def like(job: Job, count: int) -> None:
+    """Add rows like that of a queued job, behind it."""
+    others = ("id", "event_seq", "order_key")
+    names = ", ".join(str(field.column) for field in Job._meta.concrete_fields if field.column not in others)
+    rows = f"SELECT {names}, 1, order_key + number FROM queue_app_job, generate_series(1, {count}) number WHERE id = {job.pk}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO queue_app_job ({names}, event_seq, order_key) {rows}")
 
 
 def fail(job: Job, at: datetime = NOON) -> None:
@@ -309,6 +319,51 @@ class TestAJobOnHold:
         assert fresh(job).held and not on_hold()
         policy.resume_batch(batch, at=NOON, actor=owner)
         assert claimed() == {job.pk}
+
+
+class TestARelease:
+    def test_comes_before_newer_jobs_that_wait(self) -> None:
+        owner = UserFactory()
+        budget(EACH, DAY, user=owner)
+        first, old = queue(2, owner=owner)
+        assert claimed() == {first.pk}
+        ticket_budgets.look(at=NOON)
+        assert on_hold() == [old.pk]
+        new = JobFactory(owner=owner, at=MIDNIGHT)
+        assert ticket_budgets.look(at=MIDNIGHT) == 1
+        assert claimed(MIDNIGHT) == {old.pk}
+        assert on_hold() == [new.pk]
+
+    def test_waits_for_older_jobs_but_not_for_those_of_a_paused_model(self) -> None:
+        owner = UserFactory()
+        row = budget(EACH, user=owner)
+        queue(1, owner=owner)
+        claimed()
+        old, other = queue(1, owner=owner, priority=1)[0], JobFactory(owner=owner, model_id="manim", tickets=EACH)
+        ticket_budgets.look_at(owner.pk, at=NOON)
+        assert on_hold() == [old.pk, other.pk]
+        holds.release([old.pk], HeldFor.BUDGET, at=NOON, actor="ana", reason="moved by hand")
+        TicketBudget.objects.filter(pk=row.pk).update(tickets=2 * EACH)
+        assert ticket_budgets.look(at=NOON) == 0
+        ModelConcurrencyLimit.objects.filter(model="sora-2").update(paused=True)
+        assert ticket_budgets.look(at=NOON) == 1
+        assert ticket_budgets.look(at=NOON) == 0
+        assert claimed() == {other.pk}
+
+    def test_reaches_jobs_behind_any_number_that_stay(self) -> None:
+        owner = UserFactory()
+        batch = BatchFactory(owner=owner)
+        row = budget(1, user=owner)
+        budget(1, batch=batch)
+        staying, behind = JobFactory(owner=owner, batch=batch, priority=1), JobFactory(owner=owner)
+        claimed()
+        ticket_budgets.look(at=NOON)
+        with transaction.atomic():
+            like(staying, 5_000)
+            ticket_budgets.remove(row, at=NOON, actor=owner)
+            assert (len(on_hold()), fresh(behind).held) == (5_001, False)
+            assert not TicketBudget.objects.filter(lifted=True)
+            transaction.set_rollback(True)  # they have no tickets reserved
 
 
 class TestAChange:
