@@ -464,6 +464,8 @@ class Migration(migrations.Migration):
                 ('opens_at', models.DateTimeField(editable=False, help_text='End of the day for which they are on hold.', null=True)),
                 ('told_at', models.DateTimeField(editable=False, help_text='Its owner was told then that it is reached.', null=True)),
                 ('seen', models.BigIntegerField(editable=False, help_text='Checksum of what decided about jobs on hold at the last look. Empty: look again.', null=True)),
+                ('counted', models.BigIntegerField(default=0, editable=False, help_text='Tickets of all its jobs that started before the next.')),
+                ('counted_until', models.DateTimeField(editable=False, help_text='All jobs of its scope that started before this have ended for good.', null=True)),
                 ('lifted', models.BooleanField(default=False, editable=False, help_text='It was removed. The row stays until its jobs are released.')),
             ],
         ),

@@ -75,6 +75,10 @@ class TicketBudget(models.Model):
         editable=False,
         help_text="Checksum of what decided about jobs on hold at the last look. Empty: look again.",
     )
+    counted = models.BigIntegerField(default=0, editable=False, help_text="Tickets of all its jobs that started before the next.")
+    counted_until = models.DateTimeField(
+        null=True, editable=False, help_text="All jobs of its scope that started before this have ended for good."
+    )
     lifted = models.BooleanField(
         default=False, editable=False, help_text="It was removed. The row stays until its jobs are released."
     )

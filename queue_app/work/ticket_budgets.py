@@ -8,23 +8,24 @@ starts, at its new price. A refund gives nothing back to the budget: the job was
 start jobs today. Budgets in US dollars of provider accounts are in `budgets`.
 
 The sums are read from the jobs under the claim lock, so that claims never exceed a budget together. All writers of a budget's row
-hold that lock.
+hold that lock. A total budget keeps the sum of its old jobs (`count_on`), so that no claim adds up a whole history.
 """
 
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from queue_app import announce, wake
 from queue_app.lifecycle import Pick
 from queue_app.models import ApiKey, Batch, HeldFor, Job, QueueSettings, State, TicketBudget, User
 from queue_app.models.budget import MOST, SCOPES
+from queue_app.models.job import OPEN_STATES
 from queue_app.rules.limits import Blocker, Key
 from queue_app.rules.numbers import counted
 from queue_app.statements import Statement
@@ -33,6 +34,7 @@ from queue_app.work.budgets import day_of
 from queue_app.work.capacity import Capacity
 
 CHUNK = 100  # jobs that one transaction holds or releases: it has the claim lock
+SETTLED = timedelta(hours=1)  # since its start, before a job's tickets are counted for good; no clocks differ by as much
 STEPS = 10  # such transactions for one owner in one look
 WINDOW = 5_000  # an owner's first jobs, of which one look holds; those behind them are held when they are picked
 NAMES = {"user": "user", "batch": "campaign", "key": "key"}  # scope → what `waiting_on` calls it
@@ -218,8 +220,14 @@ def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[BudgetSt
     """Return these budgets as they stand, but those that were removed. Exact only under the claim lock."""
     rows = list(budgets.filter(lifted=False).select_related("user", "batch__owner", "key__user").order_by("pk"))
     periods = [period(row, at=at) for row in rows]
-    found = _USED.run(**_scopes(rows), since=[since for since, _ in periods]) if rows else []
-    return [BudgetStanding(row, used, *when) for row, (used,), when in zip(rows, found, periods, strict=True)]
+    totals = [row.period == TicketBudget.Period.TOTAL and row.counted_until for row in rows]
+    since = [until or begins for until, (begins, _) in zip(totals, periods, strict=True)]
+    found = _USED.run(**_scopes(rows), since=since) if rows else []
+    counted = [row.counted if until else 0 for row, until in zip(rows, totals, strict=True)]
+    return [
+        BudgetStanding(row, before + used, *when)
+        for row, before, (used,), when in zip(rows, counted, found, periods, strict=True)
+    ]
 
 
 def _with_soon(known: Sequence[BudgetStanding], open_models: Sequence[str]) -> list[BudgetStanding]:
@@ -250,6 +258,28 @@ def period(budget: TicketBudget, *, at: datetime) -> tuple[datetime, datetime | 
         return _ALWAYS, None
     begins, ends = day_of(at, begins=budget.resets_at)
     return begins.astimezone(UTC), ends.astimezone(UTC)
+
+
+@transaction.atomic
+def count_on(*, at: datetime) -> None:
+    """
+    Note what the jobs of the total budgets of users and keys cost that will not change any more, so that claims add only what
+    started later. Each hour; the history of a batch is short.
+
+    All jobs of the scope that started before that moment are completed, failed or cancelled, and a retry starts a job anew.
+    """
+    QueueSettings.objects.lock_claims()
+    old = Q(counted_until=None) | Q(counted_until__lt=at - 2 * SETTLED)
+    for row in TicketBudget.objects.filter(old, period=TicketBudget.Period.TOTAL, batch=None):
+        since = row.counted_until or _ALWAYS
+        of_scope = {_OF_SCOPE[row.scope]: getattr(row, f"{row.scope}_id")}
+        later = Job.objects.filter(**of_scope, started_at__gte=since).order_by("started_at")
+        is_open = later.filter(state__in=OPEN_STATES).values_list("started_at", flat=True).first()
+        until = max(since, min(filter(None, [at - SETTLED, is_open])))
+        final = later.order_by().filter(started_at__lt=until, state=State.COMPLETED)
+        row.counted += final.aggregate(tickets=Sum("tickets"))["tickets"] or 0
+        row.counted_until = until
+        row.save(update_fields=["counted", "counted_until"])
 
 
 # --- claims -------------------------------------------------------------------------------------------------------

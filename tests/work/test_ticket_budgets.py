@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.notices import TOPICS, wants
@@ -31,7 +32,7 @@ from queue_app.outbox import delivery
 from queue_app.rules.limits import Blocker
 from queue_app.work import dispatch, holds, jobs, keys, policy, recovery, retention, ticket_budgets
 from queue_app.work.keys import NewKey
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
 from tests.work.steps import fresh
 from tests.work.test_claims_at_once import claims_at_once
 
@@ -187,6 +188,29 @@ class TestWhatCounts:
         found, job = budget(EACH, user=owner), make_job(State.COMPLETED, owner=owner)
         tickets.refund(job, at=NOON, actor="ana", reason="blurred")
         assert used(found) == EACH
+
+    @pytest.mark.parametrize("of", ["user", "key"])
+    def test_is_the_same_however_much_of_it_was_counted_before(self, of: str) -> None:
+        owner = UserFactory()
+        row: Any = {"user": owner, "key": a_key(owner)}[of]
+        limited = {"owner": owner} | ({"submitted_with": row} if of == "key" else {})
+        found, hour = budget(1_000, **{of: row}), timedelta(hours=1)
+        for number, state in enumerate(3 * [State.COMPLETED, State.FAILED, State.CANCELLED, State.COMPLETED, State.RUNNING]):
+            make_job(state, at=NOON + number * hour, tickets=number + 1, **limited)
+        retried, running = (Job.objects.filter(state=state).order_by("pk")[0] for state in (State.FAILED, State.RUNNING))
+        sums = []
+        for step in range(12):
+            moment = NOON + 3 * step * hour
+            if step == 4:
+                jobs.retry(retried, at=moment, actor=owner)
+                advance(fresh(retried), State.COMPLETED, at=moment, remote_id="again")
+            if step == 8:
+                fail(running, moment)
+            ticket_budgets.count_on(at=moment)
+            costs = Job.objects.filter(started_at__isnull=False).exclude(state__in=[State.FAILED, State.CANCELLED])
+            assert used(found, moment) == costs.aggregate(tickets=Sum("tickets"))["tickets"]
+            sums.append(TicketBudget.objects.get().counted)
+        assert 0 < sums[4] < sums[-1] and sums == sorted(sums)
 
 
 class TestTheDay:
