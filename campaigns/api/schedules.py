@@ -222,7 +222,9 @@ class ScheduleViewSet(JsonViewSet[Schedule]):
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: int) -> Response:
         """Resume a schedule. It runs at the next time of its calendar. Safe to repeat."""
-        schedules.resume(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        row = self.get_object()
+        keys.refuse_limited(key_of(request), "resume schedules")
+        schedules.resume(row, at=clock.now(), actor=caller(request), via=VIA)
         return Response(self._answer(pk))
 
     def _values(self, request: Request) -> dict[str, Any]:

@@ -48,7 +48,7 @@ from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
 from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun, PauseAsked, WaitQuery
 from queue_app.insight.batches import heard
-from queue_app.work import batches, fetching, policy
+from queue_app.work import batches, fetching, keys, policy
 
 _BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
 EXAMPLES = {
@@ -144,7 +144,10 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         Set a campaign's name, its limit, its budget, or its priority: that of its queued jobs and of later versions. Only staff
         can set a priority above 0, or raise a job above what it had: `not_raised` jobs keep theirs.
         """
-        changed = batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
+        batch = self.get_object().batch
+        if "budget_tickets" in self.given:
+            keys.refuse_limited(key_of(request), "change the budget of other jobs", of=batch)
+        changed = batches.change(batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response({**_answer(pk, request), "not_raised": changed.not_raised})
 
     @call("campaigns_cancel", CampaignCancelOut, 404)
@@ -166,7 +169,9 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: int) -> Response:
         """Resume the campaign. Its queued jobs have kept their positions."""
-        policy.resume_batch(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
+        batch = self.get_object().batch
+        keys.refuse_limited(key_of(request), "resume other jobs", of=batch)
+        policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(pk, request))
 
     @call("campaigns_retry_failed", CampaignOut, 402, 404, 409, 422, repeatable=True)
@@ -189,6 +194,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         Safe to repeat.
         """
         campaign = self.get_object()
+        keys.refuse_limited(key_of(request), "release other jobs", of=campaign.batch)
         done = releases.release(campaign, self._chosen(campaign), at=clock.now(), by=caller(request), via=VIA)
         return Response({**_answer(pk, request), "released": asdict(done)})
 

@@ -23,7 +23,8 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     at, now = clock.now(), ticket_budgets.own(campaign.batch)
     typed = request.POST.get("budget_tickets", str(now.tickets) if now else "").strip()
-    context = {"campaign": campaign, "typed": typed, "most": MOST}
+    used = next((one.used for one in ticket_budgets.of(batches=[campaign.pk], at=at)), None)
+    context = {"campaign": campaign, "typed": typed, "most": MOST, "used": used}
     if request.method == "POST":
         tickets = numbers.of_row(typed) if typed else None
         try:
@@ -32,5 +33,4 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
             return render(request, "campaigns/budget.html", context | {"wrong": str(refusal)}, status=422)
         messages.success(request, f"Budget set to {counted(tickets, 'ticket')}." if tickets else "Budget removed.")
         return redirect("campaigns:page", pk)
-    context["used"] = next((one.used for one in ticket_budgets.of(batches=[campaign.pk], at=at)), None)
     return render(request, "campaigns/budget.html", context)

@@ -70,8 +70,14 @@ class TicketBudget(models.Model):
     held_since = models.DateTimeField(null=True, editable=False, help_text="Since then, jobs have been on hold for it.")
     opens_at = models.DateTimeField(null=True, editable=False, help_text="End of the day for which they are on hold.")
     told_at = models.DateTimeField(null=True, editable=False, help_text="Its owner was told then that it is reached.")
-    seen_room = models.BigIntegerField(
-        null=True, editable=False, help_text="Tickets left when jobs on hold were last looked at. Empty: look again."
+    seen = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="Checksum of what decided about jobs on hold at the last look. Empty: look again.",
+    )
+    counted = models.BigIntegerField(default=0, editable=False, help_text="Tickets of all its jobs that started before the next.")
+    counted_until = models.DateTimeField(
+        null=True, editable=False, help_text="All jobs of its scope that started before this have ended for good."
     )
     lifted = models.BooleanField(
         default=False, editable=False, help_text="It was removed. The row stays until its jobs are released."

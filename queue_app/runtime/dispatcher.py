@@ -139,6 +139,7 @@ class Dispatcher:
         if self._prune.is_due():
             for prune in (recovery.prune, bulk.prune, retention.prune, experience.prune, registry.prune, tasks.prune):
                 _alone(prune, at)
+            _alone(ticket_budgets.count_on, at)
         if self._sample.is_due():
             _alone(tasks.hand_out_sampling, at)
         if self._tidy.is_due():

@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
-from queue_app.models import ApiKey, QueueSettings, User
+from queue_app.models import ApiKey, Batch, QueueSettings, State, User
 from queue_app.rules.words import one_line
 from queue_app.work import intake, policy, ticket_budgets
 
@@ -169,9 +169,15 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
     return row
 
 
-def refuse_limited(by: ApiKey | None, act: str) -> None:
-    """:raises KeyRefused: the key of the request has a ticket budget, which this act would get round."""
-    _check(_limited(by, act))
+def refuse_limited(by: ApiKey | None, act: str, *, of: Batch | None = None) -> None:
+    """
+    Refuse an act with a key that has a ticket budget, if jobs start by it that don't count in that.
+
+    :param of: only queued jobs of this batch may start by it. Those submitted with the key itself count.
+    :raises KeyRefused: they do.
+    """
+    if (found := _limited(by, act)) and (of is None or of.jobs.filter(state=State.QUEUED).exclude(submitted_with=by).exists()):
+        raise KeyRefused(*found)
 
 
 @transaction.atomic

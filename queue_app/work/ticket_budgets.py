@@ -8,31 +8,35 @@ starts, at its new price. A refund gives nothing back to the budget: the job was
 start jobs today. Budgets in US dollars of provider accounts are in `budgets`.
 
 The sums are read from the jobs under the claim lock, so that claims never exceed a budget together. All writers of a budget's row
-hold that lock.
+hold that lock. A total budget keeps the sum of its old jobs (`count_on`), so that no claim adds up a whole history.
 """
 
-from collections import defaultdict
+import zlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from queue_app import announce, wake
 from queue_app.lifecycle import Pick
 from queue_app.models import ApiKey, Batch, HeldFor, Job, QueueSettings, State, TicketBudget, User
-from queue_app.models.budget import MOST
+from queue_app.models.budget import MOST, SCOPES
+from queue_app.models.job import OPEN_STATES
 from queue_app.rules.limits import Blocker, Key
 from queue_app.rules.numbers import counted
 from queue_app.statements import Statement
 from queue_app.work import holds, policy
 from queue_app.work.budgets import day_of
+from queue_app.work.capacity import Capacity
 
 CHUNK = 100  # jobs that one transaction holds or releases: it has the claim lock
+SETTLED = timedelta(hours=1)  # since its start, before a job's tickets are counted for good; no clocks differ by as much
 STEPS = 10  # such transactions for one owner in one look
-WINDOW = 5_000  # an owner's first jobs, of which one look holds and releases; those behind them are held when they are picked
+WINDOW = 5_000  # an owner's first jobs, of which one look holds; those behind them are held when they are picked
 NAMES = {"user": "user", "batch": "campaign", "key": "key"}  # scope → what `waiting_on` calls it
 SPENT = "budget used up"  # why a job waits
 TOO_BIG = "this job costs more than the whole budget"
@@ -60,12 +64,13 @@ _USED = Statement(f"""
            WITH ORDINALITY AS asked (scope, id, since, number)
      ORDER BY number
 """)  # noqa: S608 - constants
-# what those of each scope cost that may start any moment: the first ``most`` of them, as each costs at least one ticket
+# what those of each scope cost that may start any moment, and the sum of their ids, by which another look tells whether they are
+# others: of the first ``most`` of them, as each costs at least one ticket
 _SOON = Statement(f"""
     SELECT CASE asked.scope {
     _of_each(f'''(
-                SELECT coalesce(sum(tickets), 0) FROM (
-                    SELECT job.tickets FROM queue_app_job job
+                SELECT ARRAY[coalesce(sum(tickets), 0), coalesce(sum(id), 0)]::bigint[] FROM (
+                    SELECT job.tickets, job.id FROM queue_app_job job
                      WHERE {{of}} AND job.started_at IS NULL AND NOT job.held AND job.not_before IS NULL AND {_COSTS}
                      LIMIT asked.most) soon)''')
 } END
@@ -80,27 +85,54 @@ _HOLDS = Statement(f"""
       FROM unnest(%(scopes)s::text[], %(ids)s::bigint[], %(rooms)s::bigint[]) WITH ORDINALITY AS asked (scope, id, room, number)
      ORDER BY number
 """)  # noqa: S608 - constants
-# An owner's queued jobs, with the tickets that are left for each: of the narrowest budget that it counts in. Not prepared, since
-# some owners have thousands of times the jobs of others.
-_JOBS = f"""
-    SELECT job.id, job.tickets, job.batch_id, job.submitted_with_id
-      FROM (SELECT * FROM queue_app_job job
-             WHERE job.owner_id = %(owner)s AND job.state = 'queued' AND {{which}} LIMIT {WINDOW}) job
+# The tickets that are left for a job: of the narrowest budget that it counts in. These statements are not prepared, since some
+# owners have thousands of times the jobs of others.
+_LIMITED = """
       LEFT JOIN unnest(%(batches)s::bigint[], %(batches_left)s::bigint[]) of_batch (id, tickets) ON of_batch.id = job.batch_id
-      LEFT JOIN unnest(%(keys)s::bigint[], %(keys_left)s::bigint[]) of_key (id, tickets) ON of_key.id = job.submitted_with_id
-     WHERE {{fits}} job.tickets <= least(%(user_left)s, of_batch.tickets, of_key.tickets)
-     ORDER BY job.priority * -1, job.order_key, job.id LIMIT %(most)s
-"""  # noqa: S608 - constants; least() ignores budgets that are not there
-_NOT_STARTED = f"job.started_at IS NULL AND NOT job.held AND {_COSTS} ORDER BY job.started_at, job.held, job.id"
-_TOO_MUCH = _JOBS.format(fits="NOT", which=_NOT_STARTED)
-_TO_RELEASE = _JOBS.format(fits="", which="job.held_for = 'budget' ORDER BY job.priority * -1, job.order_key, job.id")
+      LEFT JOIN unnest(%(keys)s::bigint[], %(keys_left)s::bigint[]) of_key (id, tickets) ON of_key.id = job.submitted_with_id"""
+_FITS = "job.tickets <= least(%(user_left)s, of_batch.tickets, of_key.tickets)"  # least() ignores budgets that are not there
+_FREE = f"job.started_at IS NULL AND NOT job.held AND {_COSTS}"
+_PLACE = "job.priority * -1, job.order_key, job.id"
+# an owner's first jobs that have not started and are too dear
+_TOO_MUCH = f"""
+    SELECT job.id, job.tickets, job.batch_id, job.submitted_with_id
+      FROM (SELECT * FROM queue_app_job job WHERE job.owner_id = %(owner)s AND job.state = 'queued' AND {_FREE}
+             ORDER BY job.started_at, job.held, job.id LIMIT {WINDOW}) job {_LIMITED}
+     WHERE NOT {_FITS} ORDER BY {_PLACE} LIMIT %(most)s
+"""  # noqa: S608 - constants
+# An owner's jobs on hold for which enough tickets are left after the jobs ahead of them in dispatch order that may start, with
+# what those cost of the user's, the batch's and the key's tickets. Jobs of a model that is paused are ahead of that model's only.
+# Of the first ``window`` jobs for which enough is left at all; ``NULL``: of all.
+_LINE = """job.id, job.tickets, job.batch_id, job.submitted_with_id, job.priority * -1 AS rank, job.order_key,
+               CASE WHEN job.model_id = ANY(%(open)s::text[]) THEN '' ELSE job.model_id END AS lane"""
+_AHEAD = "sum(free) OVER (PARTITION BY lane{of} ORDER BY rank, order_key, id)::bigint"
+_TO_RELEASE = f"""
+    WITH held AS MATERIALIZED (
+        SELECT {_LINE}, 0 AS free FROM queue_app_job job {_LIMITED}
+         WHERE job.owner_id = %(owner)s AND job.held_for = 'budget' AND %(user_left)s > 0 AND {_FITS}
+         ORDER BY {_PLACE} LIMIT %(window)s
+    ), line AS (
+        SELECT *, {_AHEAD.format(of="")} AS of_user, {_AHEAD.format(of=", batch_id")} AS of_batch,
+               {_AHEAD.format(of=", submitted_with_id")} AS of_key
+          FROM (SELECT * FROM held
+                 UNION ALL
+                SELECT {_LINE}, job.tickets FROM queue_app_job job
+                 WHERE job.owner_id = %(owner)s AND job.state = 'queued' AND {_FREE} AND job.not_before IS NULL
+                   AND EXISTS (SELECT FROM held)) both_kinds
+    )
+    SELECT job.id, job.tickets, job.batch_id, job.submitted_with_id, job.of_user, job.of_batch, job.of_key
+      FROM line job {_LIMITED}
+     WHERE job.free = 0 AND job.tickets <= least(
+               %(user_left)s - job.of_user, of_batch.tickets - job.of_batch, of_key.tickets - job.of_key)
+     ORDER BY rank, order_key, job.id LIMIT %(most)s
+"""  # noqa: S608 - constants
 
 
 @dataclass
 class BudgetStanding:
     """
     A budget at one moment: tickets ``used`` since ``since``, up to ``until`` (``None``: for good), and, where that was asked
-    for, the tickets of jobs that may start ``soon``.
+    for, the tickets of jobs that may start ``soon``, and a ``mark``: while it is the same, no job on hold can be released.
     """
 
     budget: TicketBudget
@@ -108,6 +140,7 @@ class BudgetStanding:
     since: datetime
     until: datetime | None
     soon: int = 0
+    mark: int = 0
 
     @property
     def left(self) -> int:
@@ -116,7 +149,7 @@ class BudgetStanding:
 
     @property
     def room(self) -> int:
-        """The tickets that are left for jobs on hold: jobs that are about to start come before them."""
+        """The tickets that are left for a job on hold that is behind all that may start."""
         return self.left - self.soon
 
     @property
@@ -178,24 +211,41 @@ def of(
 
 
 def of_owner(owner: int, *, at: datetime) -> list[BudgetStanding]:
-    """Return all budgets in which jobs of this user may count, but those of finished batches."""
-    where = Q(user=owner) | Q(batch__owner=owner, batch__ended_at=None) | Q(key__user=owner)
-    return standings(TicketBudget.objects.filter(where), at=at)
+    """Return all budgets in which jobs of this user may count, but those of finished batches that were looked at since."""
+    of_batch = Q(batch__owner=owner) & (Q(batch__ended_at=None) | Q(held_since__isnull=False))
+    return standings(TicketBudget.objects.filter(Q(user=owner) | of_batch | Q(key__user=owner)), at=at)
 
 
 def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[BudgetStanding]:
     """Return these budgets as they stand, but those that were removed. Exact only under the claim lock."""
     rows = list(budgets.filter(lifted=False).select_related("user", "batch__owner", "key__user").order_by("pk"))
     periods = [period(row, at=at) for row in rows]
-    found = _USED.run(**_scopes(rows), since=[since for since, _ in periods]) if rows else []
-    return [BudgetStanding(row, used, *when) for row, (used,), when in zip(rows, found, periods, strict=True)]
+    totals = [row.period == TicketBudget.Period.TOTAL and row.counted_until for row in rows]
+    since = [until or begins for until, (begins, _) in zip(totals, periods, strict=True)]
+    found = _USED.run(**_scopes(rows), since=since) if rows else []
+    counted = [row.counted if until else 0 for row, until in zip(rows, totals, strict=True)]
+    return [
+        BudgetStanding(row, before + used, *when)
+        for row, before, (used,), when in zip(rows, counted, found, periods, strict=True)
+    ]
 
 
-def _with_soon(known: Sequence[BudgetStanding]) -> list[BudgetStanding]:
-    """Return standings with the tickets of jobs that may start soon."""
+def _with_soon(known: Sequence[BudgetStanding], open_models: Sequence[str]) -> list[BudgetStanding]:
+    """Return standings with the tickets of jobs that may start soon, and with their marks."""
     rows = [one.budget for one in known]
     found = _SOON.run(**_scopes(rows), most=[row.tickets for row in rows]) if rows else []
-    return [replace(one, soon=soon) for one, (soon,) in zip(known, found, strict=True)]
+    return [
+        replace(one, soon=soon, mark=zlib.crc32(repr((one.left, ids, sorted(open_models))).encode()))
+        for one, ((soon, ids),) in zip(known, found, strict=True)
+    ]
+
+
+def _open_models(at: datetime) -> list[str]:
+    """Return the models that are not paused: jobs of the others can't start, however many tickets are left."""
+    capacity = Capacity(at=at, policy=QueueSettings.objects.current())
+    capacity.read()  # without the slots in use: a full model has room soon
+    capacity.room.closed = {key: why for key, why in capacity.room.closed.items() if why.is_pause}
+    return capacity.open_models
 
 
 def _scopes(rows: Sequence[TicketBudget]) -> dict[str, list[Any]]:
@@ -208,6 +258,28 @@ def period(budget: TicketBudget, *, at: datetime) -> tuple[datetime, datetime | 
         return _ALWAYS, None
     begins, ends = day_of(at, begins=budget.resets_at)
     return begins.astimezone(UTC), ends.astimezone(UTC)
+
+
+@transaction.atomic
+def count_on(*, at: datetime) -> None:
+    """
+    Note what the jobs of the total budgets of users and keys cost that will not change any more, so that claims add only what
+    started later. Each hour; the history of a batch is short.
+
+    All jobs of the scope that started before that moment are completed, failed or cancelled, and a retry starts a job anew.
+    """
+    QueueSettings.objects.lock_claims()
+    old = Q(counted_until=None) | Q(counted_until__lt=at - 2 * SETTLED)
+    for row in TicketBudget.objects.filter(old, period=TicketBudget.Period.TOTAL, batch=None):
+        since = row.counted_until or _ALWAYS
+        of_scope = {_OF_SCOPE[row.scope]: getattr(row, f"{row.scope}_id")}
+        later = Job.objects.filter(**of_scope, started_at__gte=since).order_by("started_at")
+        is_open = later.filter(state__in=OPEN_STATES).values_list("started_at", flat=True).first()
+        until = max(since, min(filter(None, [at - SETTLED, is_open])))
+        final = later.order_by().filter(started_at__lt=until, state=State.COMPLETED)
+        row.counted += final.aggregate(tickets=Sum("tickets"))["tickets"] or 0
+        row.counted_until = until
+        row.save(update_fields=["counted", "counted_until"])
 
 
 # --- claims -------------------------------------------------------------------------------------------------------
@@ -256,7 +328,8 @@ def look(*, at: datetime) -> int:
     holding = TicketBudget.objects.filter(held_since__isnull=False)
     lifted = holding.filter(lifted=True).select_related("batch", "key")
     owners = {row.owner_id for row in lifted}
-    owners |= {one.budget.owner_id for one in _with_soon(standings(holding, at=at)) if _has_news(one, at=at)}
+    if known := standings(holding, at=at):
+        owners |= {one.budget.owner_id for one in _with_soon(known, _open_models(at)) if _has_news(one, at=at)}
     changed = 0
     for owner in sorted(owners):
         for _ in range(STEPS):
@@ -274,39 +347,54 @@ def look_at(owner: int, *, at: datetime) -> tuple[int, bool]:
     each. Return their number, and whether these were all.
     """
     QueueSettings.objects.lock_claims()
-    known = _with_soon(of_owner(owner, at=at))
-    too_much = _jobs(_TOO_MUCH, owner, _left(known, "left"))
+    known, open_models = of_owner(owner, at=at), _open_models(at)
+    left = _left(known)
+    too_much = [job for job, _ in _jobs(_TOO_MUCH, owner, left)]
     short = {job.pk: [one for one in known if one.applies_to(job) and job.tickets > one.left] for job in too_much}
     _hold(short, at=at)
-    waiting, released = _jobs(_TO_RELEASE, owner, _left(known, "room")), []
-    for job in waiting:
+    waiting, released = _to_release(owner, left, open_models), []
+    taken: Counter[int] = Counter()  # by those that are released here
+    for job, ahead in waiting:
         own = [one for one in known if one.applies_to(job)]
-        if all(job.tickets <= one.room for one in own):
+        if all(job.tickets + ahead[one.budget.scope] + taken[one.budget.pk] <= one.left for one in own):
             released.append(job.pk)
-            for one in own:
-                one.soon += job.tickets
+            taken.update({one.budget.pk: job.tickets for one in own})
     holds.release(released, HeldFor.BUDGET, at=at, actor="dispatcher", reason="Released: its budgets have room")
     is_done = len(too_much) < CHUNK and len(waiting) < CHUNK
     if is_done:
-        _note(owner, known, at=at)
+        _note(owner, _with_soon(known, open_models), at=at)
     else:
-        TicketBudget.objects.filter(pk__in=[one.budget.pk for one in known]).update(seen_room=None)
+        TicketBudget.objects.filter(pk__in=[one.budget.pk for one in known]).update(seen=None)
     return len(short) + len(released), is_done
 
 
-def _jobs(sql: str, owner: int, left: Mapping[str, Any]) -> list[Job]:
-    """Return jobs with no more than what budgets need to know of them."""
+def _to_release(owner: int, left: Mapping[str, Any], open_models: Sequence[str]) -> list[tuple[Job, dict[str, int]]]:
+    """
+    Return the next jobs on hold for which there is room, as `_jobs`. If those at the front are fewer than `CHUNK`, the whole line
+    is read: they may be blocked by budgets that those behind them don't count in.
+    """
+    for window in (WINDOW, None):
+        found = _jobs(_TO_RELEASE, owner, {**left, "open": open_models, "window": window})
+        if len(found) == CHUNK:
+            break
+    return found
+
+
+def _jobs(sql: str, owner: int, values: Mapping[str, Any]) -> list[tuple[Job, dict[str, int]]]:
+    """Return jobs with no more than what budgets need to know of them, and what those ahead cost by scope, if it was read."""
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"owner": owner, "most": CHUNK, **left})
+        cursor.execute(sql, {"owner": owner, "most": CHUNK, **values})
         rows = cursor.fetchall()
-    return [
-        Job(pk=pk, owner_id=owner, tickets=tickets, batch_id=batch, submitted_with_id=key) for pk, tickets, batch, key in rows
-    ]
+    names = ("pk", "tickets", "batch_id", "submitted_with_id")
+    jobs = [Job(owner_id=owner, **dict(zip(names, row, strict=False))) for row in rows]
+    return [(job, dict(zip(SCOPES, row[len(names) :], strict=False))) for job, row in zip(jobs, rows, strict=True)]
 
 
 def _has_news(one: BudgetStanding, *, at: datetime) -> bool:
     row = one.budget
-    return row.seen_room is None or one.room > row.seen_room or (row.opens_at is not None and row.opens_at <= at)
+    is_finished = row.batch is not None and row.batch.ended_at is not None
+    opens = row.opens_at is not None and row.opens_at <= at
+    return one.mark != row.seen or opens or is_finished
 
 
 def _hold(short: Mapping[int, Sequence[BudgetStanding]], *, at: datetime) -> None:
@@ -328,15 +416,15 @@ def _holds_now(one: BudgetStanding, *, at: datetime) -> None:
     """Note that jobs are on hold for a budget, and tell its owner unless that was told in this period."""
     row = one.budget
     is_news = row.told_at is None or row.told_at < one.since
-    row.held_since, row.opens_at, row.seen_room = row.held_since or at, one.until, None
+    row.held_since, row.opens_at, row.seen = row.held_since or at, one.until, None
     row.told_at = at if is_news else row.told_at
-    row.save(update_fields=["held_since", "opens_at", "seen_room", "told_at"])
+    row.save(update_fields=["held_since", "opens_at", "seen", "told_at"])
     if is_news:
         announce.budget_reached(row, used=one.used, at=at)
 
 
 def _note(owner: int, known: Sequence[BudgetStanding], *, at: datetime) -> None:
-    """Note which budgets hold jobs now and how much room they have, so that the next look can tell whether there is news."""
+    """Note which budgets hold jobs now, and their marks, so that the next look can tell whether there is news."""
     scopes = _scopes([one.budget for one in known])
     holds_jobs = _HOLDS.run(owner=owner, **scopes, rooms=[one.room for one in known])
     for one, (is_holding,) in zip(known, holds_jobs, strict=True):
@@ -344,18 +432,18 @@ def _note(owner: int, known: Sequence[BudgetStanding], *, at: datetime) -> None:
         if is_holding and row.held_since is None:
             _holds_now(one, at=at)
         row.held_since = row.held_since if is_holding else None
-        row.opens_at, row.seen_room = (one.until, one.room) if is_holding else (None, None)
-        row.save(update_fields=["held_since", "opens_at", "seen_room"])
+        row.opens_at, row.seen = (one.until, one.mark) if is_holding else (None, None)
+        row.save(update_fields=["held_since", "opens_at", "seen"])
     of_owner = Q(user=owner) | Q(batch__owner=owner) | Q(key__user=owner)
     TicketBudget.objects.filter(of_owner, lifted=True).delete()
 
 
-def _left(known: Iterable[BudgetStanding], what: str) -> dict[str, Any]:
-    """Return the tickets ``left``, or the ``room``, of the narrowest budget of each scope, for `_JOBS`."""
+def _left(known: Iterable[BudgetStanding]) -> dict[str, Any]:
+    """Return the tickets left of the narrowest budget of each scope, for `_LIMITED`."""
     narrowest: dict[str, dict[int, int]] = {"user": {}, "batch": {}, "key": {}}
     for one in known:
         scope, pk = one.scope
-        narrowest[scope][pk] = min(getattr(one, what), narrowest[scope].get(pk, _ENDLESS))
+        narrowest[scope][pk] = min(one.left, narrowest[scope].get(pk, _ENDLESS))
     return {
         "user_left": min(narrowest["user"].values(), default=_ENDLESS),
         "batches": list(narrowest["batch"]),
@@ -390,7 +478,7 @@ def save(budget: TicketBudget, values: Mapping[str, Any], *, at: datetime, actor
         budget.created_at = at
     if not policy.save(budget, values, at=at, actor=actor, reason=reason):
         return False
-    TicketBudget.objects.filter(pk=budget.pk).update(told_at=None, seen_room=None)  # to reach it now is news
+    TicketBudget.objects.filter(pk=budget.pk).update(told_at=None, seen=None)  # to reach it now is news
     look_at(budget.owner_id, at=at)
     return True
 

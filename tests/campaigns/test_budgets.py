@@ -15,8 +15,8 @@ from queue_app.work import dispatch, keys, ticket_budgets
 from queue_app.work.keys import NewKey
 from tests.campaigns.support import jobs_of, make_campaign
 from tests.campaigns.test_api import BODY
-from tests.campaigns.test_form import Tab
-from tests.factories import JobFactory, UserFactory, make_job
+from tests.campaigns.test_form import Tab, four
+from tests.factories import JobFactory, UserFactory, make_job, make_schedule
 from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
@@ -83,8 +83,11 @@ class TestACampaign:
 
     def test_is_launched_with_a_budget_by_the_form(self, browser: Client) -> None:
         tab = Tab(browser)
-        tab.post("update", budget_tickets="none")
-        assert "Enter a whole number from 1" in tab.text
+        tab.post("launch", **four(budget_tickets="none"))
+        assert "Enter a whole number from 1" in tab.text and not TicketBudget.objects.exists()
+        tab.post("launch", budget_tickets="12")
+        row = TicketBudget.objects.get()
+        assert (row.tickets, row.period, row.batch) == (12, "total", Campaign.objects.get().batch)
 
     def test_shows_what_is_used_and_its_owner_changes_it(self, browser: Client, owner: User) -> None:
         campaign = make_campaign(owner, at=clock.now(), budget_tickets=10)
@@ -95,6 +98,7 @@ class TestACampaign:
         assert "8 tickets used." in html_of(browser.get(change))
         refused = browser.post(change, {"budget_tickets": "many"})
         assert (refused.status_code, "Enter a whole number from 1" in html_of(refused)) == (422, True)
+        assert "8 tickets used." in html_of(refused)
         assert "Budget set to 12 tickets." in html_of(browser.post(change, {"budget_tickets": "12"}, follow=True))
         assert len([job for job in jobs_of(campaign) if job.held]) == 1
         assert "Budget removed." in html_of(browser.post(change, {"budget_tickets": ""}, follow=True))
@@ -138,6 +142,26 @@ class TestAKey:
             assert (answer.status_code, "has a ticket budget" in answer.json()["detail"]) == (400, True)
         assert (ApiKey.objects.count(), ticket_budgets.tickets_of(row)) == (1, 5)
         assert caller.patch(f"{KEYS}{row.pk}/", {"name": "renamed"}).status_code == 200
+
+    def test_with_a_budget_starts_no_jobs_that_do_not_count_in_it(self, owner: User) -> None:
+        row, caller = with_key(owner, "read", "submit", budget=5)
+        campaign = make_campaign(owner, at=clock.now(), start="canary", budget_tickets=8)
+        job = make_job("cancelled", owner=owner, at=clock.now())
+        for answer in (
+            caller.post("/api/v1/bulk-actions/", {"action": "retry", "filter": {"status": "cancelled"}}),
+            caller.post(f"{CAMPAIGNS}{campaign.pk}/release/", {"all": True}),
+            caller.post(f"{CAMPAIGNS}{campaign.pk}/resume/"),
+            caller.post(f"/api/v1/batches/{campaign.pk}/resume/"),
+            caller.patch(f"{CAMPAIGNS}{campaign.pk}/", {"budget_tickets": 500}),
+            caller.patch(f"/api/v1/batches/{campaign.pk}/", {"budget_tickets": None}),
+            caller.post(f"/api/v1/schedules/{make_schedule(owner).pk}/resume/"),
+        ):
+            assert (answer.status_code, "has a ticket budget" in answer.json()["detail"]) == (400, True)
+        assert (Job.objects.get(pk=job.pk).state, ticket_budgets.tickets_of(campaign.batch)) == ("cancelled", 8)
+        assert Job.objects.filter(batch=campaign.pk, held_for="canary").exists()
+        Job.objects.filter(batch=campaign.pk).update(submitted_with=row)
+        assert caller.post(f"{CAMPAIGNS}{campaign.pk}/release/", {"all": True}).status_code == 200
+        assert not Job.objects.filter(held=True).exists()
 
     def test_counts_the_jobs_that_it_retries(self, owner: User) -> None:
         row, caller = with_key(owner, budget=5)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.notices import TOPICS, wants
@@ -15,6 +16,7 @@ from queue_app.lifecycle import Trouble
 from queue_app.models import (
     ApiKey,
     AuditEntry,
+    HeldFor,
     Job,
     ModelConcurrencyLimit,
     Notice,
@@ -28,9 +30,9 @@ from queue_app.models import (
 )
 from queue_app.outbox import delivery
 from queue_app.rules.limits import Blocker
-from queue_app.work import dispatch, jobs, keys, policy, retention, ticket_budgets
+from queue_app.work import dispatch, holds, jobs, keys, policy, recovery, retention, ticket_budgets
 from queue_app.work.keys import NewKey
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
 from tests.work.steps import fresh
 from tests.work.test_claims_at_once import claims_at_once
 
@@ -74,6 +76,15 @@ def used(row: TicketBudget, at: datetime = NOON) -> int:
 
 def a_key(user: User, **fields: Any) -> ApiKey:
     return keys.make(user, NewKey("render farm", ("read", "submit"), **fields), at=NOON, actor=None)[0]
+
+
+def like(job: Job, count: int) -> None:
+    """Add rows like that of a queued job, behind it."""
+    others = ("id", "event_seq", "order_key")
+    names = ", ".join(str(field.column) for field in Job._meta.concrete_fields if field.column not in others)
+    rows = f"SELECT {names}, 1, order_key + number FROM queue_app_job, generate_series(1, {count}) number WHERE id = {job.pk}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO queue_app_job ({names}, event_seq, order_key) {rows}")
 
 
 def fail(job: Job, at: datetime = NOON) -> None:
@@ -178,6 +189,29 @@ class TestWhatCounts:
         tickets.refund(job, at=NOON, actor="ana", reason="blurred")
         assert used(found) == EACH
 
+    @pytest.mark.parametrize("of", ["user", "key"])
+    def test_is_the_same_however_much_of_it_was_counted_before(self, of: str) -> None:
+        owner = UserFactory()
+        row: Any = {"user": owner, "key": a_key(owner)}[of]
+        limited = {"owner": owner} | ({"submitted_with": row} if of == "key" else {})
+        found, hour = budget(1_000, **{of: row}), timedelta(hours=1)
+        for number, state in enumerate(3 * [State.COMPLETED, State.FAILED, State.CANCELLED, State.COMPLETED, State.RUNNING]):
+            make_job(state, at=NOON + number * hour, tickets=number + 1, **limited)
+        retried, running = (Job.objects.filter(state=state).order_by("pk")[0] for state in (State.FAILED, State.RUNNING))
+        sums = []
+        for step in range(12):
+            moment = NOON + 3 * step * hour
+            if step == 4:
+                jobs.retry(retried, at=moment, actor=owner)
+                advance(fresh(retried), State.COMPLETED, at=moment, remote_id="again")
+            if step == 8:
+                fail(running, moment)
+            ticket_budgets.count_on(at=moment)
+            costs = Job.objects.filter(started_at__isnull=False).exclude(state__in=[State.FAILED, State.CANCELLED])
+            assert used(found, moment) == costs.aggregate(tickets=Sum("tickets"))["tickets"]
+            sums.append(TicketBudget.objects.get().counted)
+        assert 0 < sums[4] < sums[-1] and sums == sorted(sums)
+
 
 class TestTheDay:
     def test_begins_at_the_reset_time_in_the_zone_of_the_queue(self, settings: Any) -> None:
@@ -281,6 +315,21 @@ class TestAJobOnHold:
         ticket_budgets.look(at=NOON)
         assert not TicketBudget.objects.filter(held_since__isnull=False)
 
+    @pytest.mark.parametrize("period", [DAY, TOTAL])
+    def test_that_is_cancelled_with_its_whole_batch_leaves_nothing_to_look_at(self, period: str) -> None:
+        owner = UserFactory()
+        batch = BatchFactory(owner=owner)
+        budget(EACH, period, batch=batch)
+        started, held = queue(2, owner=owner, batch=batch)
+        claimed()
+        ticket_budgets.look(at=NOON)
+        lifecycle.cancel([held.pk], at=NOON, actor="ana")
+        fail(started)
+        recovery.sweep(at=NOON)
+        ticket_budgets.look(at=NOON)
+        assert not TicketBudget.objects.filter(held_since__isnull=False)
+        assert dispatch.next_due(at=MIDNIGHT).claims_at is None
+
     def test_stays_on_hold_while_its_batch_is_paused(self) -> None:
         owner = UserFactory()
         batch = BatchFactory(owner=owner)
@@ -292,6 +341,51 @@ class TestAJobOnHold:
         assert fresh(job).held and not on_hold()
         policy.resume_batch(batch, at=NOON, actor=owner)
         assert claimed() == {job.pk}
+
+
+class TestARelease:
+    def test_comes_before_newer_jobs_that_wait(self) -> None:
+        owner = UserFactory()
+        budget(EACH, DAY, user=owner)
+        first, old = queue(2, owner=owner)
+        assert claimed() == {first.pk}
+        ticket_budgets.look(at=NOON)
+        assert on_hold() == [old.pk]
+        new = JobFactory(owner=owner, at=MIDNIGHT)
+        assert ticket_budgets.look(at=MIDNIGHT) == 1
+        assert claimed(MIDNIGHT) == {old.pk}
+        assert on_hold() == [new.pk]
+
+    def test_waits_for_older_jobs_but_not_for_those_of_a_paused_model(self) -> None:
+        owner = UserFactory()
+        row = budget(EACH, user=owner)
+        queue(1, owner=owner)
+        claimed()
+        old, other = queue(1, owner=owner, priority=1)[0], JobFactory(owner=owner, model_id="manim", tickets=EACH)
+        ticket_budgets.look_at(owner.pk, at=NOON)
+        assert on_hold() == [old.pk, other.pk]
+        holds.release([old.pk], HeldFor.BUDGET, at=NOON, actor="ana", reason="moved by hand")
+        TicketBudget.objects.filter(pk=row.pk).update(tickets=2 * EACH)
+        assert ticket_budgets.look(at=NOON) == 0
+        ModelConcurrencyLimit.objects.filter(model="sora-2").update(paused=True)
+        assert ticket_budgets.look(at=NOON) == 1
+        assert ticket_budgets.look(at=NOON) == 0
+        assert claimed() == {other.pk}
+
+    def test_reaches_jobs_behind_any_number_that_stay(self) -> None:
+        owner = UserFactory()
+        batch = BatchFactory(owner=owner)
+        row = budget(1, user=owner)
+        budget(1, batch=batch)
+        staying, behind = JobFactory(owner=owner, batch=batch, priority=1), JobFactory(owner=owner)
+        claimed()
+        ticket_budgets.look(at=NOON)
+        with transaction.atomic():
+            like(staying, 5_000)
+            ticket_budgets.remove(row, at=NOON, actor=owner)
+            assert (len(on_hold()), fresh(behind).held) == (5_001, False)
+            assert not TicketBudget.objects.filter(lifted=True)
+            transaction.set_rollback(True)  # they have no tickets reserved
 
 
 class TestAChange:

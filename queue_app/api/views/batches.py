@@ -23,7 +23,7 @@ from queue_app.insight import waiting
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
-from queue_app.work import batches, policy, ticket_budgets
+from queue_app.work import batches, keys, policy, ticket_budgets
 
 
 class BatchViewSet(JsonViewSet[Batch]):
@@ -63,7 +63,10 @@ class BatchViewSet(JsonViewSet[Batch]):
         Set a batch's name, its limit, its budget, or the priority of its queued jobs. Only staff can set one above 0, or raise a
         job above what it had: `not_raised` jobs keep theirs.
         """
-        changed, not_raised = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
+        batch = self.get_object()
+        if "budget_tickets" in self.given:
+            keys.refuse_limited(key_of(request), "change the budget of other jobs", of=batch)
+        changed, not_raised = batches.change(batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
         waiting.forget()
         return Response({**_answer(changed, request), "not_raised": not_raised})
 
@@ -86,7 +89,9 @@ class BatchViewSet(JsonViewSet[Batch]):
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: int) -> Response:
         """Resume the batch. Its queued jobs have kept their positions."""
-        resumed = policy.resume_batch(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        batch = self.get_object()
+        keys.refuse_limited(key_of(request), "resume other jobs", of=batch)
+        resumed = policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(resumed, request))
 
     @call("batches_retry_failed", BatchOut, 402, 404, 409, 422, repeatable=True)

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock
-from queue_app.api import answers
+from queue_app.api import answers, authentication
 from queue_app.api.authentication import caller
 from queue_app.api.filters import JobFilterSet
 from queue_app.api.generics import JsonViewSet
@@ -25,7 +25,7 @@ from queue_app.api.serializers.bulk import BulkLine, BulkOut, BulkPreviewOut
 from queue_app.api.serializers.requests import BulkAsked
 from queue_app.models import BulkAction, Job, State
 from queue_app.models.job import JobQuerySet
-from queue_app.work import bulk
+from queue_app.work import bulk, keys
 from queue_app.work.bulk import verbs
 from queue_app.work.bulk.base import BulkVerb
 from queue_app.work.bulk.selection import Selection
@@ -77,6 +77,8 @@ class BulkActionViewSet(JsonViewSet[BulkAction]):
             raise PermissionDenied(
                 "Only staff with the rights to cancel all jobs and move tickets, and the scope “manage”, can promise refunds."
             )
+        if verb is verbs.RETRY:
+            keys.refuse_limited(authentication.key_of(request), "retry jobs in bulk")
         jobs = _matching(Job.objects.filter(owner=user) if own else Job.objects.all(), asked["filter"])
         if asked.get("dry_run"):
             key_of(request)  # which is not used, but must be one
