@@ -61,7 +61,7 @@ WRITES = {
     "jobs/{running}/cancel/": ({}, 10),
     "jobs/{failed}/retry/": ({}, 27),
     "batches/{batch}/pause/": ({}, 15),
-    "batches/{batch}/resume/": ({}, 11),
+    "batches/{batch}/resume/": ({}, 12),
     "batches/{batch}/cancel/": ({}, 15),
     "batches/{batch}/retry-failed/": ({}, 27),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
