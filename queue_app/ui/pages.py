@@ -64,5 +64,5 @@ def of_row(model: type[M]) -> Callable[[Callable[[HttpRequest, M], HttpResponse]
 def not_there(request: HttpRequest, opts: Options[Any], object_id: str) -> HttpResponseRedirect:
     """Lead to the first page of the site, saying that there is no such row."""
     name = capfirst(opts.verbose_name)
-    messages.warning(request, f"{name} “{unquote(object_id)[:60]}” not found. It may have been deleted.")
+    messages.warning(request, f"{name} “{unquote(str(object_id))[:60]}” not found. It may have been deleted.")
     return HttpResponseRedirect(reverse("admin:index"))

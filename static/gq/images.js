@@ -96,15 +96,26 @@
     note.replaceChildren(...(line.textContent ? [line] : []));
   }
 
+  // between press and release a renewal would take away what is pressed, and the click would be lost: it waits for the release
+  let isPressed = false, isLate = false;
+  document.addEventListener("pointerdown", (e) => { isPressed = Boolean(e.target.closest?.("#quick-choices :is(button, summary)")); });
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    if (!isPressed || e.detail.target.id !== "quick-choices") return;
+    e.detail.shouldSwap = false;
+    isLate = true;
+  });
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => {
+    isPressed = false;
+    if (isLate) document.getElementById("quick-choices")?.dispatchEvent(new Event("change", { bubbles: true }));
+    isLate = false;
+  }));
+
   // what was opened stays open when htmx puts new choices in its place, and what was typed since they were asked for stays there
-  const typed = new Map();
+  const typed = new Map(), opened = new Set();
   document.addEventListener("htmx:beforeSwap", () => {
     for (const field of document.querySelectorAll(TYPED)) typed.set(field.id, field.value);
+    for (const more of document.querySelectorAll("details.gq-more[id]")) opened[more.open ? "add" : "delete"](more.id);
   });
-  const opened = new Set();
-  document.addEventListener("toggle", (e) => {
-    if (e.target.matches?.("details.gq-more[id]") && e.target.isConnected) opened[e.target.open ? "add" : "delete"](e.target.id);
-  }, true);
   document.addEventListener("htmx:afterSwap", () => {
     for (const field of document.querySelectorAll(TYPED)) field.value = typed.get(field.id) ?? field.value;
     typed.clear();

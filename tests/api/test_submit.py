@@ -60,6 +60,7 @@ class TestSubmit:
             "cancel": "cancel/",
             "retry": "retry/",
             "assets": "assets/",
+            "move": "move/",
         }
 
     def test_takes_null_for_left_out(self, api):

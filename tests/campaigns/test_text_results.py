@@ -86,8 +86,8 @@ class TestAnExcerpt:
 class TestTheForms:
     def test_the_quick_form_buys_a_text(self, client_for, owner: User):
         web: Client = client_for(owner)
-        assert "text-writer, text" in look(web, "/quick/choices/?model=text-writer")
-        web.post("/quick/", {"key": "k1", "prompt": "A letter.", "model": "text-writer", "price": "1"})
+        assert "text-writer" in look(web, "/quick/choices/?kind=text&model=text-writer")
+        web.post("/quick/", {"key": "k1", "prompt": "A letter.", "kind": "text", "model": "text-writer", "price": "1"})
         job = Job.objects.get()
         assert (job.model_id, job.kind_id, job.tickets, job.parameters) == ("text-writer", "text", 1, {})
 
