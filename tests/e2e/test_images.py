@@ -43,13 +43,19 @@ def pictures(tab: Page, role: str) -> Any:
     return tab.locator(f"[data-images={role}] input[type=checkbox]")
 
 
+def settled(tab: Page) -> None:
+    """Wait until the form has renewed itself."""
+    expect(tab.locator("#quick-choices.htmx-request")).to_have_count(0)
+
+
 class TestQuickGeneration:
     def test_greys_what_a_model_lacks_without_a_reload_and_keeps_what_was_typed(self, site: Site, ana: User) -> None:
         with browser.window() as tab:
             enter(tab, site)
             tab.goto(f"{site.url}/")
             tab.evaluate("document.body.dataset.stays = 'here'")
-            tab.select_option("#model", "wan-2.7")  # what is typed before the answer comes stays, too
+            tab.select_option("#model", "wan-2.7")
+            settled(tab)
             tab.click("#more-options > summary")
             tab.fill("#seed", "42")
             tab.fill("#negative_prompt", "rain")
@@ -76,16 +82,18 @@ class TestQuickGeneration:
             expect(pictures(tab, "first_frame")).to_be_checked()
             expect(tab.locator("#why-aspect_ratio")).to_have_text("Follows the image.")
             expect(tab.locator("#more-options")).to_have_attribute("open", "")
-            tab.wait_for_function("document.querySelector('[data-images=first_frame] img').naturalWidth === 64")
+            expect(tab.locator("[data-images=first_frame] img")).to_have_js_property("naturalWidth", 64)
+            settled(tab)
             choose(tab, "first_frame", images.picture(size=(32, 32)))  # in place of the other
-            tab.wait_for_function("document.querySelector('[data-images=first_frame] img').naturalWidth === 32")
+            expect(tab.locator("[data-images=first_frame] img")).to_have_js_property("naturalWidth", 32)
+            settled(tab)
             expect(pictures(tab, "first_frame")).to_have_count(1)
             tab.fill("#prompt", "A kite over the sea.")
             tab.fill("[data-images=last_frame] input[type=url]", "https://127.0.0.1/a.png")
             tab.click("[data-images=last_frame] [data-fetch]")
             expect(tab.locator("#note-last_frame")).to_contain_text("Use a public https address")
             tab.fill("[data-images=last_frame] input[type=url]", "")
-            tab.wait_for_load_state("networkidle")
+            settled(tab)
             tab.click("#generate")
             expect(tab.locator("h1")).to_contain_text("A kite over the sea.")
             expect(tab.locator(".gq-pic img")).to_have_attribute("alt", "First frame")
@@ -97,14 +105,16 @@ class TestQuickGeneration:
             enter(tab, site)
             tab.goto(f"{site.url}/")
             tab.select_option("#kind", "image")
-            tab.select_option("#model", "nano-banana-2")
             expect(tab.locator("#why-duration")).to_have_text("Images have no duration.")
+            tab.select_option("#model", "nano-banana-2")
+            settled(tab)
             tab.click("#more-options > summary")
             choose(tab, "references", *(images.picture(size=(size, 20)) for size in (20, 21, 22)))
             expect(pictures(tab, "references")).to_have_count(3)
+            settled(tab)
             pictures(tab, "references").nth(1).uncheck()
             expect(pictures(tab, "references")).to_have_count(2)
-            expect(tab.locator("#quick-choices.htmx-request")).to_have_count(0)
+            settled(tab)
             tab.fill("#prompt", "A kite over the sea.")
             tab.click("#generate")
             expect(tab.locator("h1")).to_contain_text("A kite over the sea.")
