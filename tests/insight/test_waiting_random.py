@@ -8,7 +8,7 @@ from benchmarks import situations
 from tests.factories import NOON
 
 pytestmark = pytest.mark.django_db
-SITUATIONS = 60  # the benchmark `waiting` tries 1,000
+SITUATIONS = 150  # the benchmark `waiting` tries 1,000
 CAUSES = {
     *("queue full", "kind full", "account full", "model full", "user full", "batch full", "jobs_ahead", "not_before"),
     *("queue pause", "model pause", "account pause", "batch pause", "account cooling down", "account budget", "long no worker"),

@@ -11,7 +11,7 @@ from django_q.signing import SignedPackage
 from pytest_django import DjangoAssertNumQueries
 
 from queue_app import clock, database, lifecycle
-from queue_app.models import BulkAction, Job, QueueSettings, State
+from queue_app.models import BulkAction, Job, QueueSettings, Schedule, State
 from queue_app.runtime import tasks
 from queue_app.runtime.dispatcher import Dispatcher
 from queue_app.runtime.queues import Queue
@@ -69,7 +69,9 @@ class TestTurn:
         assert Job.objects.get().state == State.SUBMITTING
 
     def test_a_schedule_that_is_due_is_handed_out_once_and_runs_in_its_task(self, dispatcher: Dispatcher) -> None:
-        schedule = make_schedule(UserFactory(), cron="*/5 * * * *", at=clock.now() - timedelta(minutes=6))
+        schedule = make_schedule(UserFactory(), cron="0 0 1 1 *", at=clock.now())
+        due_at = clock.now() - timedelta(minutes=1)
+        Schedule.objects.filter(pk=schedule.pk).update(next_run_at=due_at, wake_at=due_at)
         for _ in range(2):
             dispatcher.turn(woken=False)
         (task,) = (SignedPackage.loads(one.payload) for one in OrmQ.objects.filter(key=Queue.DELIVER.cluster))
