@@ -63,7 +63,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Page:
+class JobsPage:
     """One page of the list, ``number`` from 1. ``counts`` are the jobs by tab, under the other filters."""
 
     lines: list[Line]
@@ -84,7 +84,7 @@ class Page:
         return self.last < self.total
 
 
-def look(user: User, picked: Filters, *, page: int, at: datetime) -> Page:
+def look(user: User, picked: Filters, *, page: int, at: datetime) -> JobsPage:
     """Read a page of the user's jobs. Running jobs come first, then queued ones as they start, then the others, newest first."""
     jobs = _filtered(user, picked, at=at)
     by_state = list(jobs.order_by().values_list("state", "held", "model").annotate(jobs=Count("*")))
@@ -95,7 +95,7 @@ def look(user: User, picked: Filters, *, page: int, at: datetime) -> Page:
     total = counts[picked.tab] if picked.tab else sum(counts.values())
     number = max(1, min(page, -(-total // A_PAGE)))
     shown = _in_order(_of_tab(jobs, picked.tab, paused), paused, skip=(number - 1) * A_PAGE)
-    return Page(_lines(shown, at=at), {tab: counts[tab] for tab in TABS}, number, total)
+    return JobsPage(_lines(shown, at=at), {tab: counts[tab] for tab in TABS}, number, total)
 
 
 def campaigns_of(user: User) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from queue_app.models.budget import TicketBudget
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.forecast import PastForecast
-from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, Outcome, ReviewItem, State, Status
+from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, JobStage, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
 from queue_app.models.schedule import Schedule, ScheduleRun
 from queue_app.models.settings import QueueSettings
@@ -38,6 +38,7 @@ __all__ = [
     "InboundWebhook",
     "Job",
     "JobEvent",
+    "JobStage",
     "Kind",
     "LedgerEntry",
     "LedgerTransaction",

@@ -25,6 +25,8 @@ class Asset(models.Model):
         TILE = "tile"  # the thumbnail again, for pages that show hundreds
         SPRITESHEET = "spritesheet"
         PAGE = "page"
+        MARKDOWN = "markdown"  # a page's body as its writer sees it
+        JSON_LD = "json-ld", "JSON-LD"  # what search engines read, built from the page's data
         TEXT = "text"
 
     # what a job is generated for; the other kinds are stills made from it

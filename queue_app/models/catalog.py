@@ -188,6 +188,12 @@ class ProviderAccount(models.Model):
         help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs "
         "no other task of ours in the list. All other checks stay.",
     )
+    may_repeat = models.BooleanField(
+        "may repeat lost calls",
+        default=False,
+        help_text="Of jobs in several paid steps, such as pages: a call whose answer was lost is sent again, although it may be "
+        "billed twice. Each is counted. Otherwise staff decide. Default: on for chat, off for all others.",
+    )
     paused = models.BooleanField(default=False, help_text=PAUSED_HELP)
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)

@@ -595,6 +595,33 @@ class Attempt(models.Model):
         return self.accepted_at or self.called_at or self.created_at
 
 
+class JobStage(models.Model):
+    """
+    A stage of a job that works in several stages (`work.pipeline`), or with ``step`` a part of one, such as a paid call.
+
+    What is finished is kept: after a crash, and after a retry, the work goes on at the first stage that is not.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="stage_rows")
+    name = models.CharField(max_length=40)
+    step = models.CharField(max_length=20, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    seconds = models.FloatField(null=True, help_text="Time of work, without waits between its parts.")
+    skipped = models.BooleanField(default=False)
+    result = models.JSONField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Hash of the result as JSON.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "name", "step"], name="job_stage_once"),
+            models.CheckConstraint(condition=Q(ended_at=None) | ~Q(sha256=""), name="job_stage_finished_has_a_hash"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}{f', {self.step}' if self.step else ''} of job {self.job_id}"
+
+
 class JobEvent(models.Model):
     """An entry of a job's history, never changed or deleted (I9). Each change of state writes exactly one (I23)."""
 

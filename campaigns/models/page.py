@@ -1,0 +1,80 @@
+"""Pages: what was asked for, what the checks say, what a person decided; and the catalogue that pages take their data from."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import MD5
+
+from queue_app.models import Job
+
+
+class Approval(models.TextChoices):
+    """What the checks of a page add up to, or what a person says instead."""
+
+    NONE = "", "not checked"
+    APPROVE = "approve", "approved"
+    REVIEW = "review", "needs review"
+    REJECT = "reject", "rejected"
+
+
+class Page(models.Model):
+    """
+    A page of its job's owner. Pages of one owner, target URL and language are versions of one another.
+
+    ``verdict`` is that of the checks; a person's ``decision`` counts instead. ``signature`` and ``bands`` are for finding pages
+    with similar text (`pages.quality.likeness`).
+    """
+
+    job = models.OneToOneField(Job, primary_key=True, on_delete=models.PROTECT, related_name="page")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    page_type = models.CharField(max_length=12)
+    target_url = models.CharField(max_length=2000)
+    language = models.CharField(max_length=5)
+    title = models.CharField(max_length=200, help_text="Main keyword, or the headline once it is written.")
+    version = models.PositiveIntegerField(help_text="1 for the first page of this owner, target URL and language, then 2, 3, …")
+    verdict = models.CharField(max_length=8, choices=Approval.choices, blank=True)
+    checks_failed = models.PositiveSmallIntegerField(default=0)
+    decision = models.CharField(max_length=8, choices=Approval.choices, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=1000, blank=True)
+    signature = ArrayField(models.BigIntegerField(), default=list)
+    bands = ArrayField(models.BigIntegerField(), default=list)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(decision="review"), name="page_decision_decides"),
+            models.CheckConstraint(condition=Q(decision="") | Q(decided_at__isnull=False), name="page_decision_has_a_time"),
+        ]
+        indexes = [
+            # hashed, since addresses are longer than what an index row holds
+            models.Index(F("owner"), MD5("target_url"), F("language"), name="page_versions"),
+            models.Index(fields=["owner", "-job"], name="page_of_owner"),
+            GinIndex(fields=["bands"], name="page_bands"),
+        ]
+
+    def __str__(self) -> str:
+        return f"page of job {self.job_id}"
+
+    @property
+    def standing(self) -> str:
+        """Return the decision, or else the verdict of the checks."""
+        return self.decision or self.verdict
+
+
+class CatalogueRow(models.Model):
+    """A product in its owner's catalogue: the data that pages about it are written from."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    sku = models.CharField("SKU", max_length=80)
+    name = models.CharField(max_length=200)
+    data = models.JSONField(default=dict, help_text="The product as pages take it: price, currency, attributes, …")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "sku"], name="catalogue_row_once")]
+
+    def __str__(self) -> str:
+        return f"{self.sku} {self.name}"

@@ -1,0 +1,1 @@
+"""Pages: from product data and keywords to a checked page, in seven stages."""
