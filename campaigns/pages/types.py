@@ -76,7 +76,22 @@ class Context:
     sources: tuple[Source, ...] = ()
 
 
+# what a text block is: a heading, a sentence of the hero, a cell of a table, …
 BlockKind = Literal["title", "description", "heading", "lead", "paragraph", "point", "question", "answer", "cell"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """
+    A component that a page will have: its key, such as “body”, what kind of content it has, and from how many words to how many;
+    0 and 0: any number. ``paid``: a model writes it; others are made from the data.
+    """
+
+    key: str
+    kind: Literal["hero", "body", "faq", "meta", "specs", "products", "comparison"]
+    paid: bool
+    low: int = 0
+    high: int = 0
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class PipelineStage:
     share: float
     work: Callable[[Run], Json]
     saves: bool = False
-    is_skipped: Callable[[Mapping[str, Any]], bool] = lambda metadata: False
+    is_skipped: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 class Pipeline(Protocol):
