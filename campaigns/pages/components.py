@@ -47,6 +47,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "faq": _object(questions=_list(_object(question=_TEXT, answer=_TEXT))),
     "meta": _object(title=_TEXT, description=_TEXT),
 }
+# a component is of the kind whose content has its keys
+KINDS = {frozenset(schema["properties"]): kind for kind, schema in SCHEMAS.items()} | {
+    frozenset({"rows"}): "specs",
+    frozenset({"items"}): "products",
+    frozenset({"columns", "rows"}): "comparison",
+}
 # the longest texts, and the longest lists, of an answer that is a part of a page and not an accident
 MOST_CHARACTERS = {"headline": 200, "heading": 200, "title": 200, "question": 400, "description": 600, "points": 1000}
 MOST_CHARACTERS_ELSE = 5000
@@ -228,7 +234,9 @@ def _unwrapped(planned: Planned, found: Any) -> Any:
 
 
 def _fitted(schema: Mapping[str, Any], value: Any) -> Any:
-    """Return a value without keys that its schema does not know, and with empty lists where it lacks them."""
+    """Return a value without keys that its schema does not know, and with lists of texts where it has one text or none."""
+    if schema == _TEXTS and isinstance(value, str):
+        return [value]
     if schema["type"] == "array" and isinstance(value, list):
         return [_fitted(schema["items"], one) for one in value]
     if schema["type"] != "object" or not isinstance(value, dict):
@@ -293,6 +301,11 @@ def _comparison(context: Context) -> Content:
 
 
 BUILDERS: dict[str, Callable[[Context], Content]] = {"specs": _specs, "products": _products, "comparison": _comparison}
+
+
+def kind_of(component: Component) -> str:
+    """Return the kind of a component, which its content tells."""
+    return KINDS[frozenset(component.content)]
 
 
 def price_of(product: Product) -> str:

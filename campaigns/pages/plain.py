@@ -21,6 +21,9 @@ MARKDOWN = (
 ADDRESS = re.compile(r"\(?\b(?:(?:https?|ftp)://|www\.(?=\w)|(?:javascript|vbscript):(?=\S)|data:\w+/)[^\s<>\"”“]*", re.I)
 SPACE_BEFORE = re.compile(r" +([,.;!?])(?=\s|$)")
 LONGEST_ADDRESS = 2000
+SCHEMES = {"http", "https"}
+NO_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\\\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+QUOTED = re.compile(r"[\"'<>()`{}|^*\[\]]")  # signs that end an address somewhere, or mark up text
 
 
 def tidy(text: str) -> str:
@@ -30,21 +33,22 @@ def tidy(text: str) -> str:
 
 def plain(text: str) -> str:
     """Return a model's text without the tags, links, addresses and signs of Markdown in it; their texts stay."""
-    text = tidy(html.unescape(text))
-    for pattern, kept in ((TAG, ""), *MARKDOWN):
+    text = TAG.sub("", TAG.sub("", tidy(html.unescape(text))))
+    if TAG.search(text):  # tags within tags are no slip
+        text = text.replace("<", "")
+    for pattern, kept in MARKDOWN:
         text = pattern.sub(kept, text)
     return tidy(SPACE_BEFORE.sub(r"\1", ADDRESS.sub("", text)))
 
 
 def address(url: str, *, base: str = "") -> str:
-    """Return an address of the web as it may stand in a link, in ASCII but for its words; empty if it is none."""
+    """Return an address of the web as it may stand in a link, whole and without a password; empty if it is none."""
     url = url.strip()
-    if not url or len(url) > LONGEST_ADDRESS or re.search(r"[\s\x00-\x1f\x7f\"'<>\\`{}|^]", url):
+    if not url or len(url) > LONGEST_ADDRESS or NO_ADDRESS.search(url):
         return ""
     try:
-        whole = urljoin(base, url)
-        parts = urlsplit(whole)
-        named = bool(parts.hostname) and not parts.username and parts.port != 0
+        parts = urlsplit(urljoin(base, url))
+        is_named = bool(parts.hostname) and not QUOTED.search(parts.netloc) and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         return ""
-    return whole if parts.scheme in ("http", "https") and named else ""
+    return QUOTED.sub(lambda sign: f"%{ord(sign[0]):02X}", parts.geturl()) if parts.scheme in SCHEMES and is_named else ""

@@ -1,4 +1,4 @@
-"""The fixed words of pages in their languages: headings over the parts that are made from data, and what models call a language."""
+"""The fixed words of pages in their languages: headings over the parts that are made from data, and labels of their tables."""
 
 from typing import Literal
 
