@@ -14,9 +14,10 @@ from markdown_it import MarkdownIt
 
 from campaigns.pages import jsonld
 from campaigns.pages.components import kind_of, working_title
-from campaigns.pages.plain import address, tidy
+from campaigns.pages.labels import label
+from campaigns.pages.plain import address
 from campaigns.pages.types import BlockKind, Component, Context, Document, TextBlock
-from campaigns.pages.wording import label
+from campaigns.pages.wording import line
 
 MOST_LINKS = 20
 # signs of Markdown that mean something anywhere in a line, and those that do at its start
@@ -38,7 +39,7 @@ def assemble(context: Context, components: Sequence[Component]) -> Document:
     page = _Page(context.request.language)
     ordered = sorted(components, key=lambda one: kind_of(one) != "hero")
     meta = next((one for one in ordered if kind_of(one) == "meta"), Component("", {}))
-    title = tidy(str(meta.content.get("title") or working_title(context)))
+    title = line(str(meta.content.get("title") or working_title(context)))
     if meta.key:
         page.of(meta.key).block("title", title)
         page.block("description", meta.content["description"])
@@ -51,7 +52,7 @@ def assemble(context: Context, components: Sequence[Component]) -> Document:
     markdown = "\n\n".join(page.parts) + "\n"
     return Document(
         title=title,
-        description=tidy(str(meta.content.get("description") or lead)),
+        description=line(str(meta.content.get("description") or lead)),
         blocks=tuple(page.blocks),
         markdown=markdown,
         html=cleaned(MARKDOWN.render(markdown)),
@@ -70,12 +71,12 @@ def escaped(text: str) -> str:
 
 
 def links(context: Context) -> list[tuple[str, str]]:
-    """Return the links that the SEO data asks for, each by its text and its whole address, relative ones from the page's own."""
+    """Return the links that the SEO data asks for, each by its text and its address."""
     given = context.request.seo.get("links")
     found: dict[str, str] = {}
     for one in given if isinstance(given, list | tuple) else ():
         if isinstance(one, Mapping):
-            text, url = tidy(str(one.get("text") or "")), address(str(one.get("url") or ""), base=context.request.target_url)
+            text, url = line(str(one.get("text") or "")), address(str(one.get("url") or ""))
             if text and url:
                 found.setdefault(url, text)
     return [(text, url) for url, text in found.items()][:MOST_LINKS]
@@ -96,7 +97,7 @@ class _Page:
 
     def block(self, kind: BlockKind, text: str, *, level: int = 0) -> str:
         """Add a block, and return its text for Markdown; the part around it is the caller's to add."""
-        text = tidy(text)
+        text = line(text)
         if text:
             self.blocks.append(TextBlock(self.key, kind, text, level))
         return escaped(text)
@@ -116,9 +117,9 @@ class _Page:
             self.parts.append("\n".join(lines))
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        lines = [[self.block("cell", text) or "–" for text in row] for row in (head, *rows)]
-        lines.insert(1, ["---"] * len(head))
-        self.parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        cells = [[self.block("cell", text) or "–" for text in row] for row in (head, *rows)]
+        cells.insert(1, ["---"] * len(head))
+        self.parts.append("\n".join(f"| {' | '.join(row)} |" for row in cells))
 
     def links(self, links: Sequence[tuple[str, str]]) -> None:
         if links:

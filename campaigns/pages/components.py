@@ -9,15 +9,18 @@ neither end their quotation nor give instructions.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jsonschema
 
 from campaigns.pages import repair
-from campaigns.pages.plain import address, plain, tidy
+from campaigns.pages.labels import label
+from campaigns.pages.languages import LANGUAGES
+from campaigns.pages.plain import address, plain
 from campaigns.pages.types import Component, Context, PageType, Planned, Product, as_json
-from campaigns.pages.wording import NAMES, label
+from campaigns.pages.wording import line
 from queue_app.work.pipeline import Question, Unusable
 
 Content = dict[str, Any]
@@ -143,9 +146,9 @@ def question(planned: Planned, context: Context, *, last: Unusable | None = None
             task=task_line,
             facts_fence=facts_fence,
             facts=facts_line,
-            language=NAMES.get(request.language, "the “language” of the task"),
+            language=LANGUAGES[request.language].name,
             voice=", in the “voice” of the task" if request.brand_voice else "",
-            words=_said_words(low, high),
+            words=_said_words(low, high, is_spaced=LANGUAGES[request.language].is_spaced),
             extra="".join(f"- {one}\n" for one in extra),
             like=LIKE[planned.kind],
         ),
@@ -185,19 +188,18 @@ def from_data(planned: Planned, context: Context) -> Component:
 def working_title(context: Context) -> str:
     """Return what the page is about, as its data says: a title given, the products' names, or the main keyword."""
     request, names = context.request, [one.name for one in context.request.products]
-    if given := tidy(str(request.seo.get("title") or "")):
+    if given := line(str(request.seo.get("title") or "")):
         return given
     if names and (request.page_type is PageType.PRODUCT or request.page_type is PageType.COMPARISON):
-        return tidy(names[0] if request.page_type is PageType.PRODUCT else " – ".join(names))
-    return tidy(request.keywords[0]) if request.keywords else request.target_url
+        return line(names[0] if request.page_type is PageType.PRODUCT else " – ".join(names))
+    return line(request.keywords[0]) if request.keywords else request.target_url
 
 
 def asked_questions(seo: Mapping[str, Any]) -> list[str]:
     """Return the questions that people ask, as the SEO data has them."""
     given = seo.get("questions")
-    return (
-        [tidy(one) for one in given if isinstance(one, str) and tidy(one)][:QUESTIONS] if isinstance(given, list | tuple) else []
-    )
+    texts = [line(one) for one in given if isinstance(one, str)] if isinstance(given, list | tuple) else []
+    return [one for one in texts if one][:QUESTIONS]
 
 
 def _words(planned: Planned, *, less: bool) -> tuple[int, int]:
@@ -207,19 +209,18 @@ def _words(planned: Planned, *, less: bool) -> tuple[int, int]:
     return planned.low, max(planned.low + math.ceil((planned.high - planned.low) / 4), 1)
 
 
-def _said_words(low: int, high: int) -> str:
+def _said_words(low: int, high: int, *, is_spaced: bool) -> str:
     if not high:
         return "Write as much as the facts carry."
-    return f"Write {low:,} to {high:,} words in all." if low else f"Write at most {high:,} words in all."
+    many = f"Write {low:,} to {high:,} words in all." if low else f"Write at most {high:,} words in all."
+    return many if is_spaced else f"{many} Two characters count as one word."
 
 
 def _quoted(name: str, value: Any) -> tuple[str, str]:
     """Return the line around a value, and the value as one line of JSON, which no reader of lines can take for two."""
-    line = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-    for end in "\x7f\x85\u2028\u2029":
-        line = line.replace(end, f"\\u{ord(end):04x}")
-    line = line.encode("utf-8", "replace").decode()
-    return f"{name} {hashlib.sha256(line.encode()).hexdigest()[:8]}", line
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    text = re.sub("[\x7f-\x9f\u2028\u2029]", lambda end: f"\\u{ord(end[0]):04x}", text)
+    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:8]}", text
 
 
 def _unwrapped(planned: Planned, found: Any) -> Any:
@@ -277,7 +278,7 @@ def _products(context: Context) -> Content:
     return {
         "items": [
             {
-                "name": tidy(one.name),
+                "name": line(one.name),
                 "price": price_of(one),
                 "url": address(one.url),
                 "facts": [f"{name}: {value}" for name, value in _attributes(one)][:FACTS_PER_PRODUCT],
@@ -293,7 +294,7 @@ def _comparison(context: Context) -> Content:
     labels = {key: name for column in columns for key, (name, _) in reversed(column.items())}
     ordered = dict.fromkeys(key for column in columns for key in column)
     return {
-        "columns": [tidy(one.name) for one in products],
+        "columns": [line(one.name) for one in products],
         "rows": [{"label": labels[key], "values": [column.get(key, ("", ""))[1] for column in columns]} for key in ordered][
             :MOST_ROWS
         ],
@@ -310,7 +311,7 @@ def kind_of(component: Component) -> str:
 
 def price_of(product: Product) -> str:
     """Return a product's price with its currency as they were given, such as “129.90 EUR”; empty unless both were."""
-    return f"{tidy(product.price)} {tidy(product.currency)}" if product.price and product.currency else ""
+    return f"{line(product.price)} {line(product.currency)}" if product.price and product.currency else ""
 
 
 def _rows(product: Product, language: str) -> list[tuple[str, str]]:
@@ -318,13 +319,13 @@ def _rows(product: Product, language: str) -> list[tuple[str, str]]:
     attributes = _attributes(product)
     given = {name.casefold() for name, _ in attributes}
     own = [
-        (label("brand", language), tidy(product.brand)),
-        (label("sku", language), tidy(product.sku)),
+        (label("brand", language), line(product.brand)),
+        (label("sku", language), line(product.sku)),
         (label("price", language), price_of(product)),
     ]
     return [(name, value) for name, value in own if value and name.casefold() not in given] + attributes
 
 
 def _attributes(product: Product) -> list[tuple[str, str]]:
-    found: Iterable[tuple[str, str]] = ((tidy(str(name)), tidy(str(value))) for name, value in product.attributes.items())
+    found: Iterable[tuple[str, str]] = ((line(str(name)), line(str(value))) for name, value in product.attributes.items())
     return [(name, value) for name, value in found if name and value]

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import jsonschema
 
 from campaigns.pages.components import MOST_ROWS, kind_of, working_title
-from campaigns.pages.plain import address, plain, tidy
+from campaigns.pages.plain import address, plain
 from campaigns.pages.types import Component, Context, PageType, Product
+from campaigns.pages.wording import line
 
 Node = dict[str, Any]
 
@@ -55,16 +56,16 @@ def _product(product: Product, *, url: str) -> Node:
     offer = {"@type": "Offer", "price": product.price, "priceCurrency": product.currency, "url": where}
     is_priced = PRICE.fullmatch(product.price) and CURRENCY.fullmatch(product.currency)
     attributes = [
-        {"@type": "PropertyValue", "name": tidy(str(name)), "value": tidy(str(value))}
+        {"@type": "PropertyValue", "name": line(str(name)), "value": line(str(value))}
         for name, value in product.attributes.items()
-        if tidy(str(name)) and tidy(str(value))
+        if line(str(name)) and line(str(value))
     ]
     return _filled(
         {
             "@type": "Product",
-            "name": tidy(product.name),
-            "sku": tidy(product.sku),
-            "brand": {"@type": "Brand", "name": tidy(product.brand)} if tidy(product.brand) else "",
+            "name": line(product.name),
+            "sku": line(product.sku),
+            "brand": {"@type": "Brand", "name": line(product.brand)} if line(product.brand) else "",
             "description": plain(product.description),
             "image": address(product.image),
             "url": where,
@@ -101,7 +102,7 @@ def _article(context: Context) -> Iterator[Node]:
             "headline": working_title(context),
             "inLanguage": request.language,
             "mainEntityOfPage": address(request.target_url),
-            "keywords": [tidy(one) for one in request.keywords],
+            "keywords": [line(one) for one in request.keywords],
         }
     )
 
@@ -122,8 +123,8 @@ def _questions(components: Sequence[Component]) -> Iterator[Node]:
                 "mainEntity": [
                     {
                         "@type": "Question",
-                        "name": tidy(each["question"]),
-                        "acceptedAnswer": {"@type": "Answer", "text": tidy(each["answer"])},
+                        "name": line(each["question"]),
+                        "acceptedAnswer": {"@type": "Answer", "text": line(each["answer"])},
                     }
                     for each in one.content["questions"]
                 ],
@@ -131,17 +132,10 @@ def _questions(components: Sequence[Component]) -> Iterator[Node]:
 
 
 def _trail(context: Context) -> Node:
-    """Return the way to the page: what the SEO data names as ``breadcrumbs``, else the site's own address, then the page."""
+    """Return the way to the page: its site by name, then the page. The data says nothing of pages between them."""
     target = address(context.request.target_url)
     site = urlsplit(target)
-    given = context.request.seo.get("breadcrumbs")
-    named = [
-        (tidy(str(one.get("text") or "")), address(str(one.get("url") or ""), base=target))
-        for one in (given if isinstance(given, list | tuple) else ())
-        if isinstance(one, Mapping)
-    ]
-    steps = [step for step in named if all(step)] or [(site.hostname or "", f"{site.scheme}://{site.netloc}/")]
-    steps = [step for step in steps if all(step) and step[1] != target]
+    steps = [(site.hostname or "", f"{site.scheme}://{site.netloc}/")] if site.path.strip("/") else []
     return {
         "@type": "BreadcrumbList",
         "itemListElement": [

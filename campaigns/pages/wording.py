@@ -1,146 +1,85 @@
-"""The fixed words of pages in their languages: headings over the parts that are made from data, and labels of their tables."""
+"""Text from outside made fit for a page: without control characters, and without markup where feeds tend to have some."""
 
-from typing import Literal
+import re
+import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
+from html.parser import HTMLParser
 
-Label = Literal["specifications", "feature", "value", "products", "comparison", "questions", "links", "brand", "sku", "price"]
+from queue_app.rules import words
 
-# what a model is told to write in; also the table of the languages that have labels
-NAMES = {
-    "en": "English",
-    "de": "German",
-    "fr": "French",
-    "es": "Spanish",
-    "it": "Italian",
-    "pt": "Portuguese",
-    "nl": "Dutch",
-    "sv": "Swedish",
-    "pl": "Polish",
-    "ja": "Japanese",
-}
-LABELS: dict[Label, dict[str, str]] = {
-    "specifications": {
-        "en": "Specifications",
-        "de": "Technische Daten",
-        "fr": "Caractéristiques techniques",
-        "es": "Especificaciones",
-        "it": "Specifiche tecniche",
-        "pt": "Especificações",
-        "nl": "Specificaties",
-        "sv": "Specifikationer",
-        "pl": "Dane techniczne",
-        "ja": "仕様",
-    },
-    "feature": {
-        "en": "Feature",
-        "de": "Merkmal",
-        "fr": "Caractéristique",
-        "es": "Característica",
-        "it": "Caratteristica",
-        "pt": "Característica",
-        "nl": "Kenmerk",
-        "sv": "Egenskap",
-        "pl": "Cecha",
-        "ja": "項目",
-    },
-    "value": {
-        "en": "Value",
-        "de": "Wert",
-        "fr": "Valeur",
-        "es": "Valor",
-        "it": "Valore",
-        "pt": "Valor",
-        "nl": "Waarde",
-        "sv": "Värde",
-        "pl": "Wartość",
-        "ja": "内容",
-    },
-    "products": {
-        "en": "Products",
-        "de": "Produkte",
-        "fr": "Produits",
-        "es": "Productos",
-        "it": "Prodotti",
-        "pt": "Produtos",
-        "nl": "Producten",
-        "sv": "Produkter",
-        "pl": "Produkty",
-        "ja": "商品一覧",
-    },
-    "comparison": {
-        "en": "Comparison",
-        "de": "Vergleich",
-        "fr": "Comparaison",
-        "es": "Comparación",
-        "it": "Confronto",
-        "pt": "Comparação",
-        "nl": "Vergelijking",
-        "sv": "Jämförelse",
-        "pl": "Porównanie",
-        "ja": "比較",
-    },
-    "questions": {
-        "en": "Questions and answers",
-        "de": "Fragen und Antworten",
-        "fr": "Questions et réponses",
-        "es": "Preguntas y respuestas",
-        "it": "Domande e risposte",
-        "pt": "Perguntas e respostas",
-        "nl": "Vragen en antwoorden",
-        "sv": "Frågor och svar",
-        "pl": "Pytania i odpowiedzi",
-        "ja": "よくある質問",
-    },
-    "links": {
-        "en": "See also",
-        "de": "Siehe auch",
-        "fr": "Voir aussi",
-        "es": "Véase también",
-        "it": "Vedi anche",
-        "pt": "Veja também",
-        "nl": "Zie ook",
-        "sv": "Se även",
-        "pl": "Zobacz też",
-        "ja": "関連ページ",
-    },
-    "brand": {
-        "en": "Brand",
-        "de": "Marke",
-        "fr": "Marque",
-        "es": "Marca",
-        "it": "Marca",
-        "pt": "Marca",
-        "nl": "Merk",
-        "sv": "Varumärke",
-        "pl": "Marka",
-        "ja": "ブランド",
-    },
-    "sku": {
-        "en": "Item number",
-        "de": "Artikelnummer",
-        "fr": "Référence",
-        "es": "Referencia",
-        "it": "Codice articolo",
-        "pt": "Referência",
-        "nl": "Artikelnummer",
-        "sv": "Artikelnummer",
-        "pl": "Numer artykułu",
-        "ja": "商品番号",
-    },
-    "price": {
-        "en": "Price",
-        "de": "Preis",
-        "fr": "Prix",
-        "es": "Precio",
-        "it": "Prezzo",
-        "pt": "Preço",
-        "nl": "Prijs",
-        "sv": "Pris",
-        "pl": "Cena",
-        "ja": "価格",
-    },
-}
+_BLANKS = re.compile(r"[^\S\n]+")
+_GAPS = re.compile(r"\n{3,}")
+# characters that nobody sees: control, direction, zero width, unassigned; a line break stays
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_TAG = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|<!--|&(?:[a-z]+|#\d+|#x[0-9a-f]+);", re.I)
+_BLOCKS = frozenset(("br", "dd", "div", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "section", "td", "th", "tr"))
+_UNREAD = frozenset(("script", "style", "template"))
 
 
-def label(name: Label, language: str) -> str:
-    """Return a label in a language; in English where it has none."""
-    return LABELS[name].get(language, LABELS[name]["en"])
+def clean(text: str) -> str:
+    """Return a text in composed form without characters that nobody sees. Its line breaks and paragraphs stay."""
+    text = unicodedata.normalize("NFC", words.storable(text))
+    text = re.sub(r"\r\n?|[\u2028\u2029]", "\n", text)
+    text = _BLANKS.sub(" ", _UNSEEN.sub("", text)).replace(" \n", "\n").replace("\n ", "\n")
+    return _GAPS.sub("\n\n", text).strip()
+
+
+def line(text: str) -> str:
+    """Return a text as `clean` does, on one line."""
+    return " ".join(clean(text).split())
+
+
+def without_markup(text: str) -> str:
+    """Return the text of HTML, without scripts and styles; other text, such as “< 5 mm”, as it is."""
+    if not _TAG.search(text):
+        return text
+    reader = _Text()
+    reader.feed(text)
+    reader.close()
+    return "".join(reader.pieces)
+
+
+class _Text(HTMLParser):
+    """Collects the text of HTML; blocks become lines."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+        self._unread = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._unread = self._unread or (tag if tag in _UNREAD else "")
+        if tag in _BLOCKS:
+            self.pieces.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._unread = "" if tag == self._unread else self._unread
+        if tag in _BLOCKS:
+            self.pieces.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._unread:
+            self.pieces.append(data)
+
+
+def label(key: str) -> str:
+    """Return the key of a product's data as a label: “waterproof_rating” and “waterproofRating” are “Waterproof rating”."""
+    text = line(key)
+    if not re.fullmatch(r"[a-z0-9]+(?:[A-Z][a-z0-9]+|[_-][a-z0-9]+)*", text):
+        return text  # somebody has written it for people
+    text = re.sub(r"[_-]|(?<=[a-z0-9])(?=[A-Z])", " ", text).lower()
+    return text[:1].upper() + text[1:]
+
+
+def did_you_mean(value: str, choices: Iterable[str]) -> str:
+    """Return “ Did you mean category?” with the choice that looks like the value; empty if none does."""
+    known = {choice.casefold(): choice for choice in choices}
+    near = get_close_matches(value.strip().casefold()[:80], known, n=1, cutoff=0.7)
+    return f" Did you mean {known[near[0]]}?" if near else ""
+
+
+def quoted(value: object) -> str:
+    """Return a value as a message shows it: on one line, in quotes, and not longer than 60 characters."""
+    text = words.one_line(str(value))
+    return f"“{text if len(text) <= 60 else text[:59] + '…'}”"
