@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import jsonschema
 
 from campaigns.pages.components import MOST_ROWS, kind_of, working_title
-from campaigns.pages.plain import address, plain
+from campaigns.pages.plain import address
 from campaigns.pages.types import Component, Context, PageType, Product
 from campaigns.pages.wording import line
 
@@ -66,7 +66,7 @@ def _product(product: Product, *, url: str) -> Node:
             "name": line(product.name),
             "sku": line(product.sku),
             "brand": {"@type": "Brand", "name": line(product.brand)} if line(product.brand) else "",
-            "description": plain(product.description),
+            "description": line(product.description),
             "image": address(product.image),
             "url": where,
             "additionalProperty": attributes[:MOST_ROWS],
