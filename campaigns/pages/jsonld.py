@@ -224,11 +224,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         itemListElement=_several(_schema("ListItem", "position", "name", position=_PLACE, name=_TEXT, item=_URL)),
     ),
 }
+_NODE = {"type": "object", "properties": {"@type": {"type": "string"}}, "required": ["@type"]}
 NODES = {kind: jsonschema.Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
 TOP = jsonschema.Draft202012Validator(
     {
         "type": "object",
-        "properties": {"@context": {"const": CONTEXT}, "@graph": _several({"type": "object", "required": ["@type"]})},
+        "properties": {"@context": {"const": CONTEXT}, "@graph": _several(_NODE)},
         "required": ["@context", "@graph"],
         "additionalProperties": False,
     }
