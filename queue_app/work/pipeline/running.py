@@ -1,5 +1,5 @@
 """
-Run the stages of a job, in order and under one lease, and keep what each has made.
+StageRun the stages of a job, in order and under one lease, and keep what each has made.
 
 A worker may die at any line. Whoever takes the job up next begins at the first stage that has no result, and in it at the first
 call that has none.
@@ -49,7 +49,7 @@ def enter(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
 
 def work(job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True) -> list[Leased]:
     """
-    Run the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
+    StageRun the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
     or is due at once for another worker, because this one has no time left for a further call.
     """
     running = Running(job, attempt, lease, may_go_on=may_go_on)
@@ -69,7 +69,7 @@ def stop(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
 
 def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[str, str, Path]]:
     """
-    Run the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
+    StageRun the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
 
     :raises Stopped: the job has failed, or is no longer ours.
     """
@@ -86,7 +86,7 @@ def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[st
 
 
 class Running:
-    """A job at work: `shape.Run` for its stages."""
+    """A job at work: `shape.StageRun` for its stages."""
 
     def __init__(self, job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True):
         pipeline = of(job.kind_id)
@@ -106,7 +106,7 @@ class Running:
         return [stage for stage in self._pipeline.stages if stage.saves == saves]
 
     def do(self, stage: PipelineStage) -> Json:
-        """Run a stage, unless it has its result, and return that."""
+        """StageRun a stage, unless it has its result, and return that."""
         if (row := self._rows.get(stage.name)) is not None and row.ended_at:
             return row.result
         self._now = stage
@@ -140,7 +140,7 @@ class Running:
     # --- what stages use --------------------------------------------------------------------------------------------
 
     def ask(self, step: str, question: Callable[[Unusable | None], Question], read: Callable[[str], Json]) -> Json:
-        """See `shape.Run.ask`."""
+        """See `shape.StageRun.ask`."""
         stage = self._stage.name
         if (done := calls.steps_of(self._job, stage).get(step)) is not None:
             return done.result
@@ -156,7 +156,7 @@ class Running:
             return result
 
     def advance(self, share: float) -> None:
-        """See `shape.Run.advance`."""
+        """See `shape.StageRun.advance`."""
         self._tell(self._stage.share * min(max(share, 0.0), 1.0))
 
     def deliver(self) -> list[Leased]:

@@ -57,7 +57,7 @@ class Objection(NamedTuple):
     plan: bool = False
 
 
-class Run(Protocol):
+class StageRun(Protocol):
     """A job at work, as its stages see it."""
 
     job_id: int
@@ -90,7 +90,7 @@ class PipelineStage:
 
     name: str
     share: float
-    work: Callable[[Run], Json]
+    work: Callable[[StageRun], Json]
     saves: bool = False
     is_skipped: Callable[[Mapping[str, Any]], bool] | None = None
 
