@@ -1,5 +1,5 @@
 """
-StageRun the stages of a job, in order and under one lease, and keep what each has made.
+Run the stages of a job, in order and under one lease, and keep what each has made.
 
 A worker may die at any line. Whoever takes the job up next begins at the first stage that has no result, and in it at the first
 call that has none.
@@ -49,7 +49,7 @@ def enter(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
 
 def work(job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True) -> list[Leased]:
     """
-    StageRun the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
+    Run the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
     or is due at once for another worker, because this one has no time left for a further call.
     """
     running = Running(job, attempt, lease, may_go_on=may_go_on)
@@ -69,7 +69,7 @@ def stop(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
 
 def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[str, str, Path]]:
     """
-    StageRun the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
+    Run the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
 
     :raises Stopped: the job has failed, or is no longer ours.
     """
