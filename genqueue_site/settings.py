@@ -298,6 +298,10 @@ HOLD_AGAIN = ["campaigns.releases.hold_again"]
 SWEEPS = ["campaigns.breaker.look"]
 # what schedules can make: name → dotted path of its maker (`queue_app.work.makers.Maker`)
 SCHEDULED = {"job": "queue_app.work.makers.jobs", "campaign": "campaigns.scheduled.campaigns"}
+# job types that work in several stages → dotted path of their pipeline (`queue_app.work.pipeline.Pipeline`)
+PIPELINES: dict[str, str] = {}
+# functions to call around each of their stages, by dotted paths: with the job's id and the stage's name; on errors also with those
+STAGE_HOOKS = {moment: env.names(f"STAGE_HOOKS_{moment.upper()}") for moment in ("before", "after", "error")}
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

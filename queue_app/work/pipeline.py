@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from django.conf import settings
+from django.utils.module_loading import import_string
+
 from queue_app.models import Job
 
 Json = Any
@@ -104,3 +107,10 @@ class Pipeline(Protocol):
 
     def entered(self, jobs: Sequence[Job]) -> None:
         """Keep what belongs to jobs that have just been queued, in the same transaction."""
+
+
+def of(kind: str) -> Pipeline | None:
+    """Return the pipeline of a job type by its key, or ``None`` if its jobs work in one stage."""
+    path = settings.PIPELINES.get(kind)
+    found: Pipeline | None = import_string(path) if path else None
+    return found
