@@ -301,7 +301,11 @@ SCHEDULED = {"job": "queue_app.work.makers.jobs", "campaign": "campaigns.schedul
 # job types that work in several stages → dotted path of their pipeline (`queue_app.work.pipeline.Pipeline`)
 PIPELINES: dict[str, str] = {}
 # functions to call around each of their stages, by dotted paths: with the job's id and the stage's name; on errors also with those
-STAGE_HOOKS = {moment: env.names(f"STAGE_HOOKS_{moment.upper()}") for moment in ("before", "after", "error")}
+STAGE_HOOKS = {
+    "before": env.names("STAGE_HOOKS_BEFORE"),
+    "after": env.names("STAGE_HOOKS_AFTER"),
+    "error": env.names("STAGE_HOOKS_ERROR"),
+}
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

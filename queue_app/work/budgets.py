@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 BEGINNING = "Daily budget of $"  # of the reason of such a pause
 
 # By the day of the create call; jobs that were just claimed have not been called yet. The cost of a job in several steps is that
-# of its main attempt, which includes its steps. What comes on top: a call that was given up and repeated, which may be billed once
+# of its main attempts, which includes its calls. What comes on top: a call that was given up and repeated, which may be billed once
 # more, at most as the whole job; and finished calls, as the provider told their cost, of a main attempt that ended without one.
 _SPENT = Statement("""
     SELECT coalesce(sum(found.cost), 0), coalesce(sum(found.estimate) FILTER (WHERE found.outcome IS NULL), 0),
@@ -33,10 +33,8 @@ _SPENT = Statement("""
           FROM queue_app_attempt attempt
          WHERE attempt.account_id = %(account)s AND attempt.called_at >= %(since)s AND NOT attempt.preview
            AND (attempt.step = 'main' OR NOT EXISTS (
-                SELECT 1 FROM queue_app_job job
-                  JOIN queue_app_attempt main
-                    ON main.job_id = job.id AND main.step = 'main' AND main.number = job.attempt_number
-                 WHERE job.id = attempt.job_id
+                SELECT 1 FROM queue_app_attempt main
+                 WHERE main.reservation_id = attempt.reservation_id AND main.step = 'main'
                    AND (main.outcome IN ('abandoned', 'lost')
                         OR (attempt.outcome IS DISTINCT FROM 'abandoned' AND (main.outcome IS NULL OR main.cost IS NOT NULL)))))
          UNION ALL
