@@ -44,7 +44,8 @@ class Notes:
     stages: Sequence[PipelineStage] = (
         PipelineStage("writing", 0.6, write),
         PipelineStage("checking", 0.2, check, is_skipped=lambda metadata: bool(metadata.get("skip"))),
-        PipelineStage("finishing", 0.2, finish, saves=True),
+        PipelineStage("finishing", 0.1, finish, saves=True),
+        PipelineStage("saving", 0.1, None, saves=True),
     )
 
     def objections(self, metadata: Mapping[str, Any], prompt: str, *, owner_id: int) -> list[Objection]:

@@ -113,7 +113,14 @@ class TestAJobInStages:
         assert tickets_of(job)[0] == "captured"
         assert [outcomes(job, step) for step in ("main", "first", "second")] == [["delivered"]] * 3
         rows = {(row.name, row.step): row for row in JobStage.objects.filter(job=job).order_by("pk")}
-        assert {*rows} == {("writing", ""), ("writing", "first"), ("writing", "second"), ("checking", ""), ("finishing", "")}
+        assert {*rows} == {
+            ("writing", ""),
+            ("writing", "first"),
+            ("writing", "second"),
+            ("checking", ""),
+            ("finishing", ""),
+            ("saving", ""),
+        }
         assert all(row.ended_at and len(row.sha256) == 64 and row.seconds is not None for row in rows.values())
         assert rows["writing", "second"].result == {"text": "Two"}
         (asset,) = job.assets.all()
@@ -257,7 +264,7 @@ class TestAWorkerThatDies:
         job = note()
         for _ in range(3):
             with monkeypatch.context() as patch:
-                killed_at(patch, "queue_app.work.pipeline.running.Running._begin")
+                killed_at(patch, "queue_app.work.pipeline.running.Running.begin")
                 with pytest.raises(Killed):
                     work(job)
             job = crash(job)

@@ -6,7 +6,7 @@ paid calls.
 """
 
 from queue_app.work.pipeline.calls import Stopped
-from queue_app.work.pipeline.running import enter, files, stop, work
+from queue_app.work.pipeline.running import enter, files, saved, stop, work
 from queue_app.work.pipeline.shape import (
     Json,
     Objection,
@@ -32,6 +32,7 @@ __all__ = [
     "enter",
     "files",
     "of",
+    "saved",
     "stop",
     "work",
 ]

@@ -1,5 +1,5 @@
 """
-StageRun the stages of a job, in order and under one lease, and keep what each has made.
+Run the stages of a job, in order and under one lease, and keep what each has made.
 
 A worker may die at any line. Whoever takes the job up next begins at the first stage that has no result, and in it at the first
 call that has none.
@@ -49,7 +49,7 @@ def enter(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
 
 def work(job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True) -> list[Leased]:
     """
-    StageRun the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
+    Run the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
     or is due at once for another worker, because this one has no time left for a further call.
     """
     running = Running(job, attempt, lease, may_go_on=may_go_on)
@@ -69,20 +69,42 @@ def stop(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
 
 def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[str, str, Path]]:
     """
-    StageRun the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
+    Run the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
 
     :raises Stopped: the job has failed, or is no longer ours.
     """
     running = Running(job, attempt, lease)
+    *stages, saving = running.stages(saves=True)
     made: Json = {}
-    for stage in running.stages(saves=True):
+    for stage in stages:
         made = running.do(stage)
+    database.again(lambda: running.begin(saving.name, at=clock.now()))
     found = []
     for number, one in enumerate((MadeFile(**file) for file in made["files"]), 1):
         path = room / str(number)
         path.write_text(one.text, encoding="utf-8")
         found.append((one.kind, one.content_type, path))
     return found
+
+
+def saved(job: Job, files: Json, *, seconds: float, at: datetime) -> None:
+    """Record the last stage of a job: its files are saved. Runs in the transaction that completes the job."""
+    pipeline = of(job.kind_id)
+    if pipeline is not None:
+        values = _values({"files": files}, seconds=seconds, at=at)
+        JobStage.objects.filter(job=job, name=pipeline.stages[-1].name, step="").update(**values)
+
+
+def _values(result: Json, *, seconds: float, at: datetime, skipped: bool = False) -> dict[str, Any]:
+    """Return the fields of a finished stage or step."""
+    packed = json.dumps(result, sort_keys=True, ensure_ascii=False)
+    return {
+        "ended_at": at,
+        "seconds": round(seconds, 3),
+        "skipped": skipped,
+        "result": result,
+        "sha256": hashlib.sha256(packed.encode()).hexdigest(),
+    }
 
 
 class Running:
@@ -114,11 +136,11 @@ class Running:
             self._keep(stage.name, "", None, seconds=0.0, at=database.again(clock.now), skipped=True)
             return None
         at = database.again(clock.now)
-        database.again(lambda: self._begin(stage.name, at=at))
+        database.again(lambda: self.begin(stage.name, at=at))
         began = time.monotonic()
         try:
             _hook("before", self.job_id, stage.name)
-            result = _plain(stage.work(self))
+            result = _plain(stage.work(self) if stage.work else None)
         except Stopped:
             raise
         except StageFailed as problem:
@@ -217,7 +239,8 @@ class Running:
         wake.dispatcher()
         raise Stopped
 
-    def _begin(self, name: str, *, at: datetime) -> None:
+    def begin(self, name: str, *, at: datetime) -> None:
+        """Record that a stage has begun."""
         row, _ = JobStage.objects.get_or_create(job_id=self.job_id, name=name, step="", defaults={"started_at": at})
         self._rows[name] = row
         self._tell()
@@ -238,15 +261,8 @@ class Running:
 
         :raises Stopped: the lease is outdated. The result of a paid call is kept in any case.
         """
-        packed = json.dumps(result, sort_keys=True, ensure_ascii=False)
         cost = calls.cost_of(call) if call else None
-        values = {
-            "ended_at": at,
-            "seconds": round(seconds, 3),
-            "skipped": skipped,
-            "result": result,
-            "sha256": hashlib.sha256(packed.encode()).hexdigest(),
-        }
+        values = _values(result, seconds=seconds, at=at, skipped=skipped)
 
         @transaction.atomic
         def keep() -> bool:
