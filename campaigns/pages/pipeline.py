@@ -73,7 +73,8 @@ def check(run: StageRun) -> Json:
     """
     known, document = _context(run), from_json(Document, run.results[ASSEMBLY])
     others = _others(run)
-    checks, rewritten = quality.check(document, known, others=others), ()
+    rewritten: tuple[str, ...] = ()
+    checks = quality.check(document, known, others=others)
     if failing := quality.failing(checks):
         again = {one.key: _written(run, one, known, checks) for one in _planned(run) if one.paid and one.key in failing}
         second = assembly.assemble(known, [again.get(one.key, one) for one in _components(run)])

@@ -466,7 +466,7 @@ class _Reader:
         if problem := _metadata_problem(draft.metadata):
             self._add_problem(index, "metadata", problem)
             return
-        for one in piped.objections(draft.metadata, owner_id=self.owner.pk) if piped else ():
+        for one in piped.objections(draft.metadata, draft.prompt, owner_id=self.owner.pk) if piped else ():
             self._add_problem(index, one.field, one.message)
             if one.plan:
                 self.unplanned.append(self.problems[-1])
