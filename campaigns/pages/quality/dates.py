@@ -39,27 +39,27 @@ class Date(NamedTuple):
 
 
 @cache
-def months() -> dict[str, int]:
-    """Return the names of months of the ten languages in lower case, long and short; May and its like only long."""
+def months(language: str) -> dict[str, int]:
+    """Return the names of months in lower case: the long ones of all languages, and the short ones of this one and English."""
     found: dict[str, int] = {}
-    for language in LANGUAGES[:-1]:
-        names = Locale.parse(language).months
+    for each in LANGUAGES[:-1]:
+        names = Locale.parse(each).months
         for form in ("format", "stand-alone"):
-            for width in ("wide", "abbreviated"):
+            for width in ("wide", "abbreviated") if each in (language, "en") else ("wide",):
                 found |= {name.lower().rstrip("."): number for number, name in names[form][width].items()}
     return found
 
 
-def find(text: str) -> list[Date]:
+def find(text: str, language: str) -> list[Date]:
     """Return the dates of a plain text in order. A month or a year alone is none."""
-    found = [*_numeric(text), *_japanese(text), *_worded(text)]
+    found = [*_numeric(text), *_japanese(text), *_worded(text, language)]
     return sorted(found, key=lambda one: one.start)
 
 
-def masked(text: str) -> str:
+def masked(text: str, language: str) -> str:
     """Return the text with its dates blanked, letter for letter."""
     parts, at = [], 0
-    for one in find(text):
+    for one in find(text, language):
         if one.start >= at:
             parts += [text[at : one.start], "\0" * (one.end - one.start)]
             at = one.end
@@ -91,9 +91,9 @@ def _japanese(text: str) -> list[Date]:
     return found
 
 
-def _worded(text: str) -> list[Date]:
+def _worded(text: str, language: str) -> list[Date]:
     found = []
-    known = months()
+    known = months(language)
     for word in _WORD.finditer(text):
         month = known.get(word[0].lower())
         if not month:

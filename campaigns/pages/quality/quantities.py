@@ -22,10 +22,15 @@ _WORD = re.compile(r"[A-Za-zÀ-ɏµμΩ]+[23]?(?:/(?:[A-Za-zÀ-ɏ]+[23]?|\d+ ?[A
 _SIGN = re.compile(r"dB\(A\)|°[CF]?|[%‰\"€$£¥Ω]")
 _MONEY_BEFORE = re.compile(r"(?<!\d)(?<!\d )(?:(?:US|CA|AU|MX|R|A)?\$|[€£¥]|\b(?:[A-Z]{3}|[Kk]r\.?|Fr\.|zł))\s?$")
 _DASHED_PRICE = re.compile(r"(?:,|\.|:)[-–—](?!\d)")
-_LINK = re.compile(r" ?(?:-|–|—|~|〜|×|x|/|to|bis|à|a|do|tot|till|och|und|and|et|y|e|i|en|o|or|oder|by|per|par|por|bij|から|と|、) ?")
+_LINK = re.compile(
+    r",? ?(?:,|-|–|—|~|〜|×|x|/|to|bis|à|a|do|tot|till|och|und|and|et|y|e|i|en|o|or|oder|by|per|par|por|bij|から|と|、) ?"
+)
 _LETTERS = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-_KANJI = re.compile(r"[二三四五六七八九十]{1,3}(時間|年間|年|か月|カ月|ヶ月|ヵ月|週間|日間|分間|グラム|キロ|ミリ|センチ|メートル|リットル|パーセント)")
+_KANJI = re.compile(
+    r"[二三四五六七八九十]{1,3}(時間|年間|年|か月|カ月|ヶ月|ヵ月|週間|日間|分間|グラム|キロ|ミリ|センチ|メートル|リットル|パーセント)"
+)
 _TENS_OF_THOUSANDS = (("億", 1e8), ("万", 1e4), ("千", 1e3))
+_NIGHTS = {"nights", "nächte", "nächten", "nuits", "noches", "notti", "noites", "nachten", "nätter", "noce", "nocy"}
 _NOT_BY_WORD = {"feet", "foot", "fuß", "pieds", "pies", "piedi", "pés", "fot", "second", "secondi", "secondes"}  # two feet, …
 
 
@@ -56,9 +61,19 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", halves)
 
 
+def blanked(text: str, found: list[Quantity]) -> str:
+    """Return a text without its figures that have a unit, letter for letter: kW is no name."""
+    parts, at = [], 0
+    for one in found:
+        if one.units and one.start >= at:
+            parts += [text[at : one.start], "\1" * (one.end - one.start)]
+            at = one.end
+    return "".join([*parts, text[at:]])
+
+
 def find(text: str, language: str) -> list[Quantity]:
     """Return the figures of a plain text in order; those that are part of a date are left out."""
-    masked = dates.masked(text)
+    masked = dates.masked(text, language)
     found = list(_with_shared_units(list(_digits(masked, language)), masked))
     return sorted([*found, *_worded(masked, language)], key=lambda one: one.start)
 
@@ -141,14 +156,15 @@ def _unit_after(text: str, end: int) -> tuple[tuple[Unit, ...], int]:
         stop = following.end()
         ends.append(stop)
     for length in range(len(parts), 0, -1):
-        meant = _meant(" ".join(parts[:length]), text[ends[length - 1] : ends[length - 1] + 2])
+        meant = _meant(parts[:length], text[ends[length - 1] : ends[length - 1] + 2])
         if meant:
             return meant, ends[length - 1]
     return (), end
 
 
-def _meant(word: str, after: str) -> tuple[Unit, ...]:
-    """Return what a unit's sign or word means; ``after`` is the text that follows, for “2 in 1”."""
+def _meant(words: list[str], after: str) -> tuple[Unit, ...]:
+    """Return what a unit's sign or words mean; ``after`` is the text that follows, for “2 in 1”."""
+    word = " ".join(words)
     if word == "in" and after[:1] == " " and after[1:2].isalnum():
         return ()
     if after[:1].isdigit() and len(word) < 2:
@@ -158,7 +174,7 @@ def _meant(word: str, after: str) -> tuple[Unit, ...]:
         return units.SIGNS[word]
     if lower in known and (len(lower) > 1):
         return known[lower]
-    if "/" in word:
+    if "/" in word and len(words) == 1:
         return (Unit(lower),)
     for cut in (1, 2):  # Litern, Stunden-, timmars: an ending more
         if len(lower) - cut >= 4 and lower[:-cut] in known:
@@ -202,6 +218,8 @@ def _worded(text: str, language: str) -> Iterator[Quantity]:
             value, first = table[head], at
             meant, end = _unit_after(text, words[at].start() + len(head))
         unit = text[words[at].end() if word in table else words[at].start() + len(head) : end].strip(" -").lower()
-        if meant and unit not in _NOT_BY_WORD and not text[end : end + 1].isalpha():
+        few = value < 10 and unit in _NIGHTS
+        if meant and not few and unit not in _NOT_BY_WORD and not text[end : end + 1].isalpha():
             start = words[first].start()
-            yield Quantity(text[start:end], start, end, (float(value),), meant, worded=True)
+            before = lower[first - 1] if first else ""
+            yield Quantity(text[start:end], start, end, (float(value),), meant, worded=True, before=before)

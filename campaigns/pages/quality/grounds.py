@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from campaigns.pages import facts
 from campaigns.pages.quality import dates, numerals, places, quantities, units
 from campaigns.pages.quality.quantities import Quantity, plain
 from campaigns.pages.quality.units import ANY_MONEY, Unit
@@ -18,13 +19,14 @@ from campaigns.pages.types import Context, Product
 _AVOID = re.compile(r"\bavoid\s*:", re.I)
 _WORD = re.compile(r"[^\W_]+")
 _LIST = re.compile(r"[,;/、・]| and | und | et | y | e | en | och | i ")
+_COMPARED = 6  # products
 _EXACT = 1e-6
 _ABOUT = 0.05  # “about 130 €” for 129.90 €
 _BEYOND = 0.1  # “under 2 kg” for 1.85 kg
 
 
 @dataclass(frozen=True)
-class Facts:
+class Grounds:
     """The figures of a request by what they measure, its dates, its words, and how many items its lists have."""
 
     measured: Mapping[str, tuple[tuple[float, float, bool], ...]]  # dimension → (in base units, half a last digit, imperial)
@@ -36,7 +38,7 @@ class Facts:
     counts: frozenset[int]
 
     @classmethod
-    def of(cls, context: Context) -> Facts:
+    def of(cls, context: Context) -> Grounds:
         """Collect the facts of a page's context."""
         lines = list(_lines(context))
         found = [one for label, text in lines for one in _labelled(label, quantities.find(text, context.request.language))]
@@ -49,7 +51,7 @@ class Facts:
         for dimension, values in _differences(context).items():
             measured[dimension] |= values
         texts = [text for _, text in lines]
-        known = {reading for text in texts for one in dates.find(text) for reading in one.readings}
+        known = {reading for text in texts for one in dates.find(text, context.request.language) for reading in one.readings}
         numbers = {value for one in found for value in one.values} | {float(year) for year, _, _ in known if year}
         named = " \n ".join([*texts, *(label for label, _ in lines), *_names(context)])
         words = {word for text in (named,) for word in _WORD.findall(text.lower())}
@@ -67,11 +69,7 @@ class Facts:
         """Whether a figure with a unit stands in the facts, in whatever unit. One without a unit needs only its number."""
         if not one.units:
             return any(value in self.numbers for value in one.values)
-        return any(
-            self._measures(value, unit, one)
-            for unit in one.units
-            for value in one.values
-        )  # fmt: skip
+        return any(self._measures(value, unit, one) for unit in one.units for value in one.values)
 
     def _measures(self, value: float, unit: Unit, one: Quantity) -> bool:
         base, half = value * unit.factor, 0.5 * 10**-one.decimals * unit.factor
@@ -127,6 +125,8 @@ def _lines(context: Context) -> Iterator[tuple[str, str]]:
     """Yield each text of the request with its label, as plain text."""
     request = context.request
     for line in context.facts:
+        if line.startswith(f"{facts.VOICE}: "):
+            continue  # says how to write; its words to avoid are no facts
         label, colon, value = line.rpartition(": ")
         yield (plain(label), plain(value)) if colon else ("", plain(line))
         if colon:
@@ -176,13 +176,15 @@ def _price(product: Product) -> Iterator[Quantity]:
 def _differences(context: Context) -> dict[str, set[tuple[float, float, bool]]]:
     """Return by how much the prices and attributes of the products differ: pages may say “44 g heavier”."""
     columns: dict[str, list[Quantity]] = defaultdict(list)
+    if len(context.request.products) > _COMPARED:
+        return {}  # so many differences that any figure would be one
     for product in context.request.products:
         columns[""] += _price(product)
         for label, text in product.attributes.items():
             columns[label] += _labelled(plain(label), quantities.find(plain(str(text)), context.request.language))
     found: dict[str, set[tuple[float, float, bool]]] = defaultdict(set)
     for values in columns.values():
-        for one, other in combinations(values[:40], 2):
+        for one, other in combinations(values, 2):
             for unit in set(one.units):
                 for same in other.units:
                     if unit.dimension == same.dimension and one.values and other.values:
