@@ -15,6 +15,7 @@ STUFFED = 3.5  # percent: reads as made for search engines
 _WORD = re.compile(r"[^\W_]+")
 _PLACES = {"title": ("title",), "first paragraph": ("lead", "paragraph"), "one heading": ("heading",)}
 _LEAST_STEM, _LONGEST_ENDING = 4, 3
+_ENDINGS = frozenset(("s", "es", "n", "en", "e", "er", "ar", "or", "a", "i", "u", "y", "ów"))
 
 
 def count(keyword: str, text: str, language: str) -> int:
@@ -36,8 +37,10 @@ def count(keyword: str, text: str, language: str) -> int:
 def _is_form(word: str, wanted: str) -> bool:
     if word == wanted:
         return True
-    stem = wanted[: max(_LEAST_STEM, len(wanted) - 2)] if len(wanted) > _LEAST_STEM else wanted
-    return len(wanted) > 2 and word.startswith(stem) and abs(len(word) - len(wanted)) <= _LONGEST_ENDING
+    if len(wanted) <= _LEAST_STEM:
+        return len(wanted) > 2 and word[: len(wanted)] == wanted and word[len(wanted) :] in _ENDINGS
+    stem = wanted[: max(_LEAST_STEM, len(wanted) - 2)]
+    return word.startswith(stem) and abs(len(word) - len(wanted)) <= _LONGEST_ENDING
 
 
 def check_main(document: Document, context: Context, paid: Sequence[str]) -> Check:

@@ -212,7 +212,7 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
             yield word
     for match in _KATAKANA.finditer(text):
         word = match[0]
-        if squeezed(word) in grounds.squeezed:
+        if squeezed(word) in grounds.squeezed or word in grounds.words:
             continue
         parts = word.split("・")
         if word in JAPANESE_BRANDS or word in places.named("ja") or any(one in word for one in JAPANESE_BRANDS):
@@ -226,7 +226,7 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
         for at in range(len(word) - 1):
             for length in (3, 2):
                 part = word[at : at + length]
-                if len(part) == length and part in places.named("ja") and part not in grounds.texts:
+                if len(part) == length and part in places.named("ja") and part not in grounds.texts and part not in grounds.words:
                     yield part
     for pattern in (_HONORIFIC, _COMPANY, _REGION):
         for match in pattern.finditer(text):

@@ -16,7 +16,7 @@ from campaigns.pages.quality.units import Unit
 
 _FRACTIONS = {"¼": ".25", "½": ".5", "¾": ".75"}
 _PLAIN = str.maketrans({"™": "®", "″": '"', "′": "'", "º": "°", "ª": "°", "−": "-", "‑": "-", "’": "'"})
-_FRACTION = re.compile(r"(\d*)([¼½¾])")
+_FRACTION = re.compile(r"(\d{0,3})([¼½¾])")
 _NUMBER = re.compile(r"\d{1,3}(?:[ ']\d{3}){1,4}(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"[A-Za-zÀ-ɏµμΩ]+[23]?(?:/(?:[A-Za-zÀ-ɏ]+[23]?|\d+ ?[A-Za-z]+))*")
 _SIGN = re.compile(r"dB\(A\)|°[CF]?|[%‰\"€$£¥Ω]")

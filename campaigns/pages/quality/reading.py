@@ -111,17 +111,18 @@ def check_repeated(document: Document, context: Context) -> Check:
 
 
 def check_language(document: Document, context: Context) -> Check:
-    """The language that the page is really written in, as a whole and in each of its longer components."""
+    """The language that the page is really written in: as a whole, and each component and text block that is long enough."""
     name, asked = "Language", context.request.language
     bound = OFFERED[asked].name
-    texts = {"": _prose(document)} | {key: _prose(document, key) for key in _paid(context)}
-    read = {key: _identified(text) for key, text in texts.items() if len(text) >= LEAST_CHARACTERS}
+    texts = [("", _prose(document)), *((key, _prose(document, key)) for key in _paid(context))]
+    texts += [(block.component, block.text) for block in document.blocks if block.kind in PROSE]
+    read = [(key, *_identified(text)) for key, text in texts if len(text) >= LEAST_CHARACTERS]
     if not read:
         return Check(name, "pass", "not measured", bound, f"Measured from {LEAST_CHARACTERS} characters on.")
-    wrong = {key: language for key, (language, certainty) in read.items() if language != asked and certainty >= SURE}
-    found = next(iter(wrong.values()), "") or read.get("", next(iter(read.values())))[0]
+    wrong = {key: language for key, language, certainty in read if language != asked and certainty >= SURE}
+    found = next(iter(wrong.values()), read[0][1])
     if wrong:
-        keys = tuple(key for key in wrong if key) or tuple(_paid(context))
+        keys = tuple(key for key in wrong if key in _paid(context)) or tuple(_paid(context))
         return Check(name, "fail", OFFERED[found].name, bound, f"Write in {bound}, not in {OFFERED[found].name}.", keys)
     if found != asked:
         return Check(name, "warn", "not sure", bound, f"Some texts look like {OFFERED[found].name}. Read them once.")
