@@ -11,12 +11,11 @@ from itertools import combinations
 from typing import Any
 
 from campaigns.pages import facts
-from campaigns.pages.quality import dates, numerals, places, quantities, units
+from campaigns.pages.quality import dates, numerals, places, quantities, units, voice
 from campaigns.pages.quality.quantities import Quantity, plain
 from campaigns.pages.quality.units import ANY_MONEY, Unit
 from campaigns.pages.types import Context, Product
 
-_AVOID = re.compile(r"\bavoid\s*:", re.I)
 _WORD = re.compile(r"[^\W_]+")
 _NUMBERED = re.compile(r"([^\W\d_]{2,30})[ -]?(\d[\d.,]*\d|\d)")
 _LIST = re.compile(r"[,;/、・]| and | und | et | y | e | en | och | i ")
@@ -104,7 +103,7 @@ class Grounds:
     def has_word(self, word: str, *, inflected: bool = False) -> bool:
         """Whether a word stands in the facts, with an ending more or less; ``inflected``: in Polish, also with another ending."""
         lower = word.lower()
-        if lower in self.words or len(lower) > 3 and squeezed(lower) in self.squeezed:
+        if lower in self.words or (len(lower) > 3 and squeezed(lower) in self.squeezed):
             return True
         if any(lower[:-cut] in self.words for cut in (1, 2) if len(lower) - cut >= 3):
             return True
@@ -165,7 +164,7 @@ def _lines(context: Context) -> Iterator[tuple[str, str]]:
 def _names(context: Context) -> Iterator[str]:
     """Yield texts that may name somebody, though no fact is in them: the address, and the voice but for its words to avoid."""
     yield plain(context.request.target_url)
-    yield plain(_AVOID.split(context.request.brand_voice)[0])
+    yield plain(voice.without_avoided(context.request.brand_voice))
 
 
 def _strings(value: Any) -> Iterator[str]:

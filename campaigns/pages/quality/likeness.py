@@ -1,7 +1,8 @@
 """
 How much of one page's text stands in another: MinHash over runs of words, in Japanese over runs of characters.
 
-Signatures are the same in every process, so that they can be kept. Pages that share a band may be alike; `similarity` says how much.
+Signatures are the same in every process, so that they can be kept. Pages that share a band may be alike; `similarity` says
+how much.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 Find the proper nouns and codes of a text that stand in no fact: people, makers, places, products, certificates.
 
-Where common nouns are small, a capital in mid-sentence is a name. In German, where they are not, and at the start of a sentence, a
-name is known by its shape (GORE, iPhone, X7, ®), its neighbours (Dr., GmbH, “Marke …”) or a list. In Japanese it is Latin letters,
-a word before さん or 氏, a company's form, a place.
+Where common nouns are small, a capital in mid-sentence is a name. In German, where they are not, and at the start of a
+sentence, a name is known by its shape (GORE, iPhone, X7, ®), its neighbours (Dr., GmbH, “Marke …”) or a list. In Japanese it
+is Latin letters, a word before さん or 氏, a company's form, a place.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from campaigns.pages.quality import dates, places, units
 from campaigns.pages.quality.grounds import Grounds, squeezed
@@ -27,13 +28,14 @@ from campaigns.pages.quality.known_names import (
     SAYS,
     TITLES,
 )
+from campaigns.pages.quality.wordlists import words_of
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-.&][^\W_]+)*®?")
 _SENTENCE_ENDS = frozenset(".!?:;…•|\n\0。！？")
 _DASHES = frozenset((" –", " —"))  # “Yes — If you like mud.”
 _LOOKED_PAST = frozenset(" \t\"“”„«»‘’'([¿¡*_")
-_ABBREVIATIONS = TITLES | frozenset("e.g i.e z.b ca inkl bzw st no nr art vs np ul approx bl.a t.ex bijv d.h u.a p.ej".split())
-_PARTICLES = frozenset("de du la le van von der den di da do dos das del della und & et y e of the och i".split())
+_ABBREVIATIONS = TITLES | words_of("e.g i.e z.b ca inkl bzw st no nr art vs np ul approx bl.a t.ex bijv d.h u.a p.ej")
+_PARTICLES = words_of("de du la le van von der den di da do dos das del della und & et y e of the och i")
 _LATIN_RUN = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ0-9.+-]*")
 _KATAKANA = re.compile(r"[ァ-ヺー]+(?:・[ァ-ヺー]+)*")
 _KANJI = re.compile(r"[一-龯々]+")
@@ -42,6 +44,7 @@ _HONORIFIC = re.compile(
 )
 _COMPANY = re.compile(r"株式会社 ?([一-龯ァ-ヺーA-Za-z]{2,12})|([一-龯ァ-ヺー]{2,12})(?:株式会社|社製)")
 _REGION = re.compile(r"[一-龯]{2,3}(?:県|府)|[一-龯]{2,3}市(?![場民販街])")
+_AFTER_PERSON = ("が", "氏", "の", "に", "は")
 _NO_REGION = frozenset(("都市", "各県", "全県", "近県", "他県", "同市", "政府", "地方都市"))
 
 
@@ -84,7 +87,7 @@ def _tokens(text: str) -> Iterator[Token]:
     for match in _TOKEN.finditer(text):
         gap = text[end : match.start()]
         rest = gap.rstrip("".join(_LOOKED_PAST)) if end else ""
-        starts = not end or bool(rest) and (rest[-1] in _SENTENCE_ENDS or rest in _DASHES)
+        starts = not end or (bool(rest) and (rest[-1] in _SENTENCE_ENDS or rest in _DASHES))
         if starts and rest.startswith(".") and len(rest) == 1 and before in _ABBREVIATIONS:
             starts = False
         yield Token(match[0], match.start(), match.end(), starts)
@@ -105,7 +108,7 @@ def _is_suspect(tokens: list[Token], at: int, language: str, grounds: Grounds) -
         return False
     if _is_grounded(word, language, grounds):
         return False
-    if one.text.endswith("®") or _is_code(word) or one.lower in BRANDS and one.is_capital:
+    if one.text.endswith("®") or _is_code(word) or (one.lower in BRANDS and one.is_capital):
         return True
     if not one.is_capital or len(word) < 2:
         return False
@@ -131,9 +134,8 @@ def _is_code(word: str) -> bool:
     """“GORE”, “iPhone”, “PrimaLoft”, “X7”, “3D”: no everyday word looks so."""
     if any(sign.isdigit() for sign in word):
         return True
-    parts = re.split(r"[-&.]", word)
-    return any(len(part) > 1 and (part.isupper() or any(a.islower() and b.isupper() for a, b in zip(part, part[1:], strict=False)))
-               for part in parts)  # fmt: skip
+    parts = [part for part in re.split(r"[-&.]", word) if len(part) > 1]
+    return any(part.isupper() or any(a.islower() and b.isupper() for a, b in pairwise(part)) for part in parts)
 
 
 def _is_grounded(word: str, language: str, grounds: Grounds) -> bool:
@@ -191,8 +193,8 @@ def _joined(tokens: list[Token], suspects: list[bool], text: str) -> Iterator[st
             at += 1
             continue
         last = at
-        while last + 1 < len(tokens) and (suspects[last + 1] or last + 2 < len(tokens) and suspects[last + 2]
-                                          and tokens[last + 1].lower in _PARTICLES):  # fmt: skip
+        while last + 1 < len(tokens) and (suspects[last + 1] or (last + 2 < len(tokens) and suspects[last + 2]
+                                          and tokens[last + 1].lower in _PARTICLES)):  # fmt: skip
             if tokens[last + 1].start - tokens[last].end > 2:
                 break
             last += 1
@@ -206,7 +208,7 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
     for match in _LATIN_RUN.finditer(text):
         word = match[0].rstrip(".-+")
         after_number = match.start() and text[match.start() - 1].isdigit()
-        if len(word) < 2 or word.lower() in LATIN or after_number and (word in units.SIGNS or word.lower() in units.words()):
+        if len(word) < 2 or word.lower() in LATIN or (after_number and (word in units.SIGNS or word.lower() in units.words())):
             continue
         if squeezed(word) not in grounds.squeezed:
             yield word
@@ -215,11 +217,8 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
         if squeezed(word) in grounds.squeezed or word in grounds.words:
             continue
         parts = word.split("・")
-        if word in JAPANESE_BRANDS or word in places.named("ja") or any(one in word for one in JAPANESE_BRANDS):
-            yield word
-        elif (
-            len(parts) == 2 and text[match.end() : match.end() + 1] in ("が", "氏", "の", "に", "は") and _is_foreign(parts, text)
-        ):
+        is_person = len(parts) == 2 and text[match.end() : match.end() + 1] in _AFTER_PERSON and _is_foreign(parts, text)
+        if is_person or word in places.named("ja") or any(one in word for one in JAPANESE_BRANDS):
             yield word
     for match in _KANJI.finditer(text):
         word = match[0]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from campaigns.pages.quality.wordlists import words_of
+
 _SMALL = {
-    "en": "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
-    "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
+    "en": "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen",
+    "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn"
+    " achtzehn neunzehn",
     "fr": "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf",
-    "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve",
-    "it": "due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici diciassette diciotto"
+    "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete"
+    " dieciocho diecinueve",
+    "it": "due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici"
+    " diciassette diciotto"
     " diciannove",
     "pt": "dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis dezessete dezoito dezenove",
-    "nl": "twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien zeventien achttien negentien",
+    "nl": "twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien zeventien"
+    " achttien negentien",
     "sv": "två tre fyra fem sex sju åtta nio tio elva tolv tretton fjorton femton sexton sjutton arton nitton",
-    "pl": "dwa trzy cztery pięć sześć siedem osiem dziewięć dziesięć jedenaście dwanaście trzynaście czternaście piętnaście szesnaście"
+    "pl": "dwa trzy cztery pięć sześć siedem osiem dziewięć dziesięć jedenaście dwanaście trzynaście czternaście"
+    " piętnaście szesnaście"
     " siedemnaście osiemnaście dziewiętnaście",
 }
 _TENS = {
@@ -40,16 +48,22 @@ _JOINERS = {"fr": {"et"}, "es": {"y"}, "pt": {"e"}}
 
 THOUSANDS = {
     **dict.fromkeys(("thousand", "tausend", "mille", "mil", "mila", "duizend", "tusen", "tys", "tysiące", "tysięcy"), 1e3),
-    **dict.fromkeys(
-        "million millions mio millionen millón millones milione milioni milhão milhões miljoen miljon miljoner mln milion miliony"
-        " milionów".split(), 1e6,
+    **dict.fromkeys(words_of(
+    """
+    million millions mio millionen millón millones milione milioni milhão milhões miljoen miljon miljoner mln milion
+    miliony milionów
+    """
+), 1e6,
     ),
-    **dict.fromkeys("billion milliarde milliarden mrd miliardi miljard miliard".split(), 1e9),
+    **dict.fromkeys(words_of("billion milliarde milliarden mrd miliardi miljard miliard"), 1e9),
 }  # fmt: skip
 
-ABOUT = frozenset(
-    "about around roughly nearly almost approximately approx circa ca rund etwa ungefähr knapp fast gut environ presque unos unas casi"
-    " aproximadamente quasi cerca ongeveer bijna zo'n ruim cirka ungefär nästan drygt około prawie niemal blisko 約 およそ".split()
+ABOUT = words_of(
+    """
+    about around roughly nearly almost approximately approx circa ca rund etwa ungefähr knapp fast gut environ
+    presque unos unas casi aproximadamente quasi cerca ongeveer bijna zo'n ruim cirka ungefär nästan drygt około
+    prawie niemal blisko 約 およそ
+    """
 )
 _UNDER = "under below unter onder poniżej sotto abaixo"
 _UNDER_TWO = "less than|weniger als|moins de|menos de|meno di|minder dan|mindre än|mniej niż"

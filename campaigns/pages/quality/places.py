@@ -10,20 +10,25 @@ from functools import cache
 from babel import Locale
 
 from campaigns.pages.quality.units import LANGUAGES
+from campaigns.pages.quality.wordlists import words_of
 
 # also words of everyday use where a sentence begins, or in German
-_ORDINARY = frozenset(
-    "salta nome center cuba oral turkey jersey jordan chad georgia man bari lima fuji center midway easter boa vista norden kiste"
-    " reunion marte baker perth polar adak mali oman niger guinea truk wake most mayo eire".split()
+_ORDINARY = words_of(
+    """
+    salta nome center cuba oral turkey jersey jordan chad georgia man bari lima fuji center midway easter boa vista
+    norden kiste reunion marte baker perth polar adak mali oman niger guinea truk wake most mayo eire
+    """
 )
 _MORE = {
     "IT": "italian italien italienne italiano italiaans włoszech włoch", "FR": "french france", "NL": "dutch holland holandia",
     "CH": "swiss", "ES": "spanish", "DK": "danish", "PL": "polish", "GB": "british english england scotland schotland schottland"
-    " écosse escocia scozia escócia skottland szkocja wales anglia inglaterra angleterre", "US": "american usa u.s.", "FI": "finnish",
+    " écosse escocia scozia escócia skottland szkocja wales anglia inglaterra angleterre", "US": "american usa"
+    " u.s.", "FI": "finnish",
     "TR": "turkish", "SE": "swedish", "DE": "german", "JP": "japanese", "NO": "norwegian", "CZ": "czech", "CN": "chinese",
 }  # fmt: skip
 _CITIES = {
-    "": "milano mailand milan münchen munich hamburg köln cologne frankfurt stuttgart düsseldorf leipzig dresden solingen firenze florenz"
+    "": "milano mailand milan münchen munich hamburg köln cologne frankfurt stuttgart düsseldorf leipzig dresden"
+    " solingen firenze florenz"
     " florence torino turin napoli neapel bologna venezia venedig barcelona sevilla valencia bilbao porto braga coimbra lyon"
     " marseille bordeaux lille strasbourg toulouse genève genf geneva basel bern salzburg graz innsbruck manchester birmingham"
     " edinburgh glasgow liverpool boston chicago seattle gdańsk danzig poznań wrocław kraków göteborg malmö uppsala bergen"

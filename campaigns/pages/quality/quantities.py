@@ -38,8 +38,8 @@ _NOT_BY_WORD = {"feet", "foot", "fuß", "pieds", "pies", "piedi", "pés", "fot",
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """
-    A figure of a text: as it is written, where, the numbers that it may mean (“1.299” is two), the units that may be meant (none: ()),
-    and the digits after its decimal sign.
+    A figure of a text: as it is written, where, the numbers that it may mean (“1.299” is two), the units that may be meant
+    (none: ()), and the digits after its decimal sign.
     """
 
     text: str
@@ -211,7 +211,7 @@ def _worded(text: str, language: str) -> Iterator[Quantity]:
             continue
         if word in table:
             following = lower[at + 1] if at + 1 < len(lower) else ""
-            if following in table or following in numerals.THOUSANDS and following != "mil":
+            if following in table or (following in numerals.THOUSANDS and following != "mil"):
                 continue
             value, first = numerals.sum_of(lower, at + 1, language)
             meant, end = _unit_after(text, words[at].end())

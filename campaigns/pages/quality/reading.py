@@ -13,6 +13,7 @@ import pyphen
 from campaigns.pages import plan
 from campaigns.pages.languages import LANGUAGES as OFFERED
 from campaigns.pages.languages import count_words
+from campaigns.pages.quality import voice
 from campaigns.pages.quality.grounding import blocks_of
 from campaigns.pages.quality.likeness import PROSE
 from campaigns.pages.types import Check, Context, Document
@@ -34,11 +35,6 @@ SURE = 0.9
 LEAST_CHARACTERS = 200
 _SENTENCE = re.compile(r"[^.!?。！？\n]+")
 _WORD = re.compile(r"[^\W\d_]+")
-_AVOID = re.compile(
-    r"(?:avoid|do not use|don't use|vermeiden|vermeide|éviter|évitez|evitar|evite|evitare|evita|vermijd|undvik|unikaj|避ける(?:言葉|語)?)"
-    r" ?[:：]([^\n.。]*)", re.I,
-)  # fmt: skip
-_LISTED = re.compile(r"[“„«「\"]([^”“»」\"\n]{1,80})[”“»」\"]|([^,;、，“”„«»「」\"]+)")
 
 
 def check_words(document: Document, context: Context) -> Check:
@@ -132,7 +128,7 @@ def check_language(document: Document, context: Context) -> Check:
 def check_avoided(document: Document, context: Context) -> Check:
     """Words that the brand voice says to avoid."""
     name, bound = "Brand words avoided", "0 found"
-    words = avoided(context.request.brand_voice)
+    words = voice.avoided(context.request.brand_voice)
     found: dict[str, list[str]] = {}
     patterns = [(word, re.compile(_whole(word), re.I)) for word in words]
     for block in blocks_of(document):
@@ -145,12 +141,6 @@ def check_avoided(document: Document, context: Context) -> Check:
     components = tuple(dict.fromkeys(key for keys in found.values() for key in keys if key in _paid(context)))
     named = ", ".join(f"“{word}”" for word in found)
     return Check(name, "fail", f"{len(found)} found", bound, f"Replace {named}.", components, tuple(found))
-
-
-def avoided(voice: str) -> list[str]:
-    """Return the words of “Avoid: cheap, best, “game changer”” in a brand voice."""
-    found = [quoted or bare for listed in _AVOID.findall(voice) for quoted, bare in _LISTED.findall(listed)]
-    return list(dict.fromkeys(word.strip(" .") for word in found if word.strip(" .")))
 
 
 def _whole(word: str) -> str:

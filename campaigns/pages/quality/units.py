@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from babel import Locale
 
+from campaigns.pages.quality.wordlists import words_of
+
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "pl", "ja")
 ANY_MONEY = "money:"
 
@@ -139,7 +141,8 @@ _WORDS: dict[str, tuple[Unit, ...]] = {
         "kilogram": "kilo kilos quilo quilos kilos kilogrammes",
         "gram": "gramm grammes gramos grammi gramas gramy gramów grammen",
         "pound": "pounds libras libbre",
-        "inch": "zoll zölle pouce pouces pulgada pulgadas pollice pollici polegada polegadas tum tums cal cale cali calowy calowe calowa"
+        "inch": "zoll zölle pouce pouces pulgada pulgadas pollice pollici polegada polegadas tum tums cal cale cali"
+        " calowy calowe calowa"
                 " calowych inches zollige zölliger",
         "foot": "feet foot",
         "meter": "metr metry metrów metre metres meters mètre mètres metro metros metri metern metra",
@@ -151,11 +154,13 @@ _WORDS: dict[str, tuple[Unit, ...]] = {
                 " godzina heures hr hrs",
         "minute": "min minut minuten minütig minütige minuta",
         "second": "sek sec sekund sekunder sekunden seg",
-        "day": "days tagen tage tägig tägige tägigen dagen dagar dygn dni dniowy jours días giorni dias doba doby dób nacht nächte"
+        "day": "days tagen tage tägig tägige tägigen dagen dagar dygn dni dniowy jours días giorni dias doba doby dób"
+        " nacht nächte"
                " nächten nachten nights nuits noches notti noites nocy nätter noce night",
         "week": "wochen wöchig weken veckor veckors tygodnie tygodni semaines semanas settimane",
         "month": "monaten monate monatig monatige monatigen maanden månader månaders miesiące miesięcy mois meses mesi mies",
-        "year": "jahren jahre jährig jährige jährigen jahres jaar jarig jarige år års årig årigt letni letnia letnią letniej roku lata"
+        "year": "jahren jahre jährig jährige jährigen jahres jaar jarig jarige år års årig årigt letni letnia letnią"
+        " letniej roku lata"
                 " lat rok anni anno años año anos ano ans an années years yr yrs",
         "celsius": "celsius",
         "square-meter": "sqm quadratmetern metrów-kwadratowych",
@@ -168,8 +173,13 @@ _WORDS: dict[str, tuple[Unit, ...]] = {
         "gigabyte": "gigas gigabytes gigaoctets",
         "pixel": "pixels píxeles pikseli pixel",
     }.items() for word in words.split()},
-    **dict.fromkeys("degrees degree grad graden grader degrés degré grados gradi graus stopni stopniach stopnie".split(), _DEGREES),
-    "per cent": (_OF["percent"],), "pour cent": (_OF["percent"],), "por ciento": (_OF["percent"],), "per cento": (_OF["percent"],),
+    **dict.fromkeys(words_of(
+    """
+    degrees degree grad graden grader degrés degré grados gradi graus stopni stopniach stopnie
+    """
+), _DEGREES),
+    "per cent": (_OF["percent"],), "pour cent": (_OF["percent"],), "por ciento": (_OF["percent"],), "per"
+    " cento": (_OF["percent"],),
     "por cento": (_OF["percent"],), "dezibel": (Unit("decibel"),), "decibels": (Unit("decibel"),), "décibels": (Unit("decibel"),),
     "decibel": (Unit("decibel"),), "decibelios": (Unit("decibel"),), "decybeli": (Unit("decibel"),),
     "wattstunden": (Unit("energy", 1),), "watt-hours": (Unit("energy", 1),), "kilowatt": (_OF["kilowatt"],),
@@ -200,10 +210,11 @@ _CURRENCIES = {
     "$": _DOLLARS, "us$": "USD", "ca$": "CAD", "a$": "AUD", "au$": "AUD", "mx$": "MXN", "dollar": _DOLLARS, "dollars": _DOLLARS,
     "dólares": _DOLLARS, "dollari": _DOLLARS, "dolarów": _DOLLARS, "r$": "BRL", "reais": "BRL", "real": "BRL", "¥": "JPY CNY",
     "yen": "JPY", "kr": "SEK NOK DKK", "krona": "SEK", "kronor": "SEK", "kronen": "SEK NOK DKK", "zł": "PLN", "zl": "PLN",
-    "złoty": "PLN", "złote": "PLN", "złotych": "PLN", "zloty": "PLN", "fr": "CHF", "sfr": "CHF", "franken": "CHF", "francs": "CHF",
+    "złoty": "PLN", "złote": "PLN", "złotych": "PLN", "zloty": "PLN", "fr": "CHF", "sfr": "CHF",
+    "franken": "CHF", "francs": "CHF",
     "franchi": "CHF", "pesos": "MXN ARS CLP COP",
 }  # fmt: skip
-_CODES = "EUR USD GBP CHF SEK NOK DKK PLN CZK HUF RON BRL MXN ARS CLP COP CAD AUD NZD JPY CNY KRW INR SGD HKD TRY ZAR".split()
+_CODES = words_of("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF RON BRL MXN ARS CLP COP CAD AUD NZD JPY CNY KRW INR SGD HKD TRY ZAR")
 MONEY: dict[str, tuple[Unit, ...]] = {
     **{sign: tuple(Unit(ANY_MONEY + code) for code in codes.split()) for sign, codes in _CURRENCIES.items()},
 }

@@ -17,7 +17,14 @@ SHOE = Product(
     brand="Nordfell",
     price="129.90",
     currency="EUR",
-    attributes={"Weight": "240 g", "Drop": "5 mm", "Capacity": "1.7 litres", "Power": "2200 W", "weight_kg": "12", "Colours": "red, blue, black"},
+    attributes={
+        "Weight": "240 g",
+        "Drop": "5 mm",
+        "Capacity": "1.7 litres",
+        "Power": "2200 W",
+        "weight_kg": "12",
+        "Colours": "red, blue, black",
+    },
 )
 PAGE = corpora.honest()[0].document
 
@@ -25,7 +32,13 @@ PAGE = corpora.honest()[0].document
 def found(text: str, language: str = "en", kind: str = "paragraph", product: Product = SHOE, **context) -> list[str]:
     """What stands in no fact of a page whose only text this is."""
     request = PageRequest(PageType.PRODUCT, "https://shop.example/fell", ("trail shoes",), language, products=(product,))
-    facts = ("Made in Portugal", "In stores from 2026-03-02", "Material: Gore-Tex", "Tested by Dr. Anna Weber", "Warranty: 2 years")
+    facts = (
+        "Made in Portugal",
+        "In stores from 2026-03-02",
+        "Material: Gore-Tex",
+        "Tested by Dr. Anna Weber",
+        "Warranty: 2 years",
+    )
     of = Context(request, facts, **context)
     page = replace(PAGE, title="", description="", blocks=tuple(TextBlock("body", kind, one) for one in text.split("\n")))
     return [text for _, text in invented(page, Grounds.of(of), language)]
@@ -117,7 +130,9 @@ def test_competitors_texts_ground_nothing():
 
 
 def test_words_to_avoid_ground_nothing():
-    request = PageRequest(PageType.PRODUCT, "https://shop.example", ("shoes",), "en", brand_voice="Calm. Avoid: Alpstar, 99 g", products=(SHOE,))
+    request = PageRequest(
+        PageType.PRODUCT, "https://shop.example", ("shoes",), "en", brand_voice="Calm. Avoid: Alpstar, 99 g", products=(SHOE,)
+    )
     grounds = Grounds.of(Context(request, ("Brand voice: Calm. Avoid: Alpstar, 99 g",)))
     page = replace(PAGE, title="", description="", blocks=(TextBlock("body", "paragraph", "We like Alpstar and 99 g."),))
     assert [text for _, text in invented(page, grounds, "en")] == ["99 g", "Alpstar"]
@@ -126,13 +141,16 @@ def test_words_to_avoid_ground_nothing():
 def test_two_products_may_be_compared_by_what_parts_them():
     other = replace(SHOE, name="Fell 1", price="99.90", attributes={"Weight": "260 g"})
     request = PageRequest(PageType.COMPARISON, "https://shop.example", ("shoes",), "en", products=(SHOE, other))
-    page = replace(PAGE, title="", description="", blocks=(TextBlock("body", "paragraph", "It is 20 g lighter for €30 more, not 21 g."),))
+    page = replace(
+        PAGE, title="", description="", blocks=(TextBlock("body", "paragraph", "It is 20 g lighter for €30 more, not 21 g."),)
+    )
     assert [text for _, text in invented(page, Grounds.of(Context(request, ())), "en")] == ["21 g"]
 
 
 @pytest.mark.parametrize(
     ("number", "values"),
-    [("1.299,90", (1299.9,)), ("1,299.90", (1299.9,)), ("1 299,90", (1299.9,)), ("1'189", (1189,)), ("1.299", (1299, 1.299)), ("0.500", (0.5,)),
+    [("1.299,90", (1299.9,)), ("1,299.90", (1299.9,)), ("1 299,90", (1299.9,)), ("1'189", (1189,)), ("1.299", (1299, 1.299)),
+     ("0.500", (0.5,)),
      ("1.234.567", (1234567,)), ("2,5", (2.5,))],
 )  # fmt: skip
 def test_numbers_are_read_in_the_formats_of_the_languages(number, values):
@@ -141,7 +159,8 @@ def test_numbers_are_read_in_the_formats_of_the_languages(number, values):
 
 @pytest.mark.parametrize(
     ("language", "text"),
-    [("en", "2 March 2026"), ("en", "March 2nd, 2026"), ("de", "2. März 2026"), ("de", "02.03.2026"), ("fr", "2 mars 2026"), ("es", "2 de marzo de 2026"),
+    [("en", "2 March 2026"), ("en", "March 2nd, 2026"), ("de", "2. März 2026"), ("de", "02.03.2026"), ("fr", "2 mars 2026"),
+     ("es", "2 de marzo de 2026"),
      ("it", "2 marzo 2026"), ("pt", "2 de março de 2026"), ("nl", "2 maart 2026"), ("sv", "2 mars 2026"), ("pl", "2 marca 2026"),
      ("ja", "2026年3月2日"), ("en", "2026-03-02"), ("en", "02/03/2026")],
 )  # fmt: skip
