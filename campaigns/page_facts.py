@@ -4,7 +4,6 @@ What the rows of a page's stages say: how far it is, its components, its checks 
 A page job keeps what each stage made (`queue_app.models.JobStage`); the types behind are in `pages.types`.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from campaigns.pages import components as makers
-from campaigns.pages import plan
+from campaigns.pages import languages, plan
 from campaigns.pages.assembly import assemble
 from campaigns.pages.types import Component, Context, Document, PageRequest, Planned, Report, from_json
 from queue_app.models import Job, JobStage, State
@@ -44,7 +43,6 @@ _NAMES: dict[str, tuple[str, str, str]] = {
     "products": ("Product list", "items", "product"),
     "comparison": ("Comparison table", "rows", "row"),
 }
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|\w+(?:['’.,-]\w+)*")
 _NOT_TEXT = {"url", "image"}  # keys of content that nobody reads
 Standing = Literal["done", "now", "todo", "bad"]
 
@@ -152,9 +150,13 @@ class PageFacts:
             there = self.written.get(one.key)
             status: Standing = "done" if there else "now" if next_is_now else "todo"
             next_is_now = next_is_now and there is not None
-            size = _size(one, there) if there else ""
+            size = _size(one, there, self.language) if there else ""
             found.append(PageComponent(one.key, _NAMES[one.kind][0], status, size, one.key in twice))
         return found
+
+    @property
+    def language(self) -> str:
+        return self.request.language if self.request else ""
 
     @property
     def components_done(self) -> int:
@@ -202,12 +204,11 @@ def _stages(job: Job, rows: Mapping[str, JobStage], *, at: datetime) -> list[Pag
     return found
 
 
-def _size(planned: Planned, component: Component) -> str:
+def _size(planned: Planned, component: Component, language: str) -> str:
     _, within, noun = _NAMES[planned.kind]
     if noun:
         return counted(len(component.content.get(within, ())), noun)
-    text = " ".join(_texts(component.content))
-    return counted(len(_WORD.findall(text)), "word")
+    return counted(languages.count_words(" ".join(_texts(component.content)), language), "word")
 
 
 def _texts(content: Any) -> Iterable[str]:

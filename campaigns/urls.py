@@ -24,6 +24,8 @@ from campaigns.views import (
     statement,
     watch,
     webhooks,
+    written,
+    written_batch,
 )
 
 app_name = "campaigns"
@@ -101,6 +103,18 @@ urlpatterns = [
     path("schedules/<int:schedule>/pause/", schedules.pause, name="schedule-pause"),
     path("schedules/<int:schedule>/resume/", schedules.resume, name="schedule-resume"),
     path("schedules/<int:schedule>/delete/", schedules.delete, name="schedule-delete"),
+    path("pages/<int:job>/", written.page, name="written"),
+    path("pages/<int:job>/preview/", written.preview, name="written-preview"),
+    path("pages/<int:job>/review/", written.decide, name="written-review"),
+    path("pages/<int:job>/version/", written.version, name="written-version"),
+    path("pages/batches/<int:batch>/", written_batch.page, name="page-batch"),
+    path("pages/batches/<int:batch>/cancel/", written_batch.cancel, name="page-batch-cancel"),
+    path("pages/batches/<int:batch>/pause/", written_batch.pause, name="page-batch-pause"),
+    path("pages/batches/<int:batch>/resume/", written_batch.resume, name="page-batch-resume"),
+    path("pages/batches/<int:batch>/retry-failed/", written_batch.retry, name="page-batch-retry"),
+    path("pages/batches/<int:batch>/pages.csv", written_batch.pages_csv, name="page-batch-csv"),
+    path("pages/batches/<int:batch>/approved.zip", written_batch.pages_zip, {"which": "approved"}, name="page-batch-approved"),
+    path("pages/batches/<int:batch>/all.zip", written_batch.pages_zip, {"which": "all"}, name="page-batch-all"),
     path("statement/", statement.page, name="statement"),
     path("jobs/", mine.page, name="jobs"),
     path("jobs/<int:pk>/", jobs.page, name="job"),

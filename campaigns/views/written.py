@@ -15,17 +15,17 @@ from django.utils.crypto import get_random_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import page_exports, page_facts, page_reviews, writing
+from campaigns import page_exports, page_facts, page_reviews, review, writing
 from campaigns.models import Approval, Page
 from campaigns.page_facts import PageFacts
-from campaigns.pages import languages
+from campaigns.pages.languages import LANGUAGES
 from campaigns.rules import differences
 from campaigns.views import confirmation
 from campaigns.views.access import may_change, page_seen_by, page_to_change
 from queue_app import clock
 from queue_app.api.views.files import PAGE_POLICY
 from queue_app.forecast import estimates
-from queue_app.models import Asset, Job, State
+from queue_app.models import Asset, State
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments, job_facts
@@ -56,7 +56,7 @@ def page(request: HttpRequest, job: int) -> HttpResponse:
     context = about | {
         "at": at,
         "page": found,
-        "language": languages.name(found.language),
+        "language": LANGUAGES[found.language].name,
         "facts": facts,
         "stage": facts.current,
         "left": estimates.for_job(found.job, at) if found.job.is_open else None,
@@ -107,7 +107,7 @@ def decide(request: HttpRequest, job: int) -> HttpResponse:
         page_reviews.decide(found, decision, at=clock.now(), by=viewer(request), note=note)
     except ValueError:
         messages.error(request, "Not saved. Choose approve or reject.")
-    except (page_reviews.NotDecidable, page_reviews.NoteRefused) as refusal:
+    except (page_reviews.NotDecidable, review.NoteRefused) as refusal:
         messages.error(request, f"Not saved. {refusal}")
     else:
         messages.success(request, DECIDED[decision])
@@ -127,9 +127,7 @@ def version(request: HttpRequest, job: int) -> HttpResponse:
     wrong: Sequence[str] = ()
     if request.method == "POST":
         try:
-            again, _ = writing.new_version(
-                found, **typed, key=key, shown=confirmation.shown(request), at=at, by=viewer(request)
-            )
+            again, _ = writing.new_version(found, **typed, key=key, shown=confirmation.shown(request), at=at, by=viewer(request))
         except writing.NotAsShown:
             wrong = [confirmation.CHANGED]
         except IntakeRefused as refusal:
