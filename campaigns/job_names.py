@@ -31,9 +31,14 @@ class JobName:
     counts: bool = False
 
 
+def view_of(job: Job) -> str:
+    """Return the name of a job's own page: a page that is written has one with its stages and its preview."""
+    return "campaigns:written" if job.kind_id == PAGE else "campaigns:job"
+
+
 def address(job: Job) -> str:
-    """Return the address of a job's own page: a page that is written has one with its stages and its preview."""
-    return reverse("campaigns:written" if job.kind_id == PAGE else "campaigns:job", args=[job.pk])
+    """Return the address of a job's own page."""
+    return reverse(view_of(job), args=[job.pk])
 
 
 def in_two_lines(words: Sequence[str]) -> tuple[str, str]:

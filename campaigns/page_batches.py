@@ -57,8 +57,8 @@ class BatchLine:
 @dataclass(frozen=True)
 class BatchLook:
     """
-    One page of the table, ``number`` from 1. ``counts`` are the batch's pages by tab, under the other filters; ``standing`` are all
-    of them by status, ``stands`` the completed ones by review, ``holds`` the pauses that they wait for.
+    One page of the table, ``number`` from 1. ``counts`` are the batch's pages by tab, under the other filters; ``standing`` are
+    all of them by status, ``stands`` the completed ones by review, ``holds`` the pauses that they wait for.
     """
 
     lines: Sequence[BatchLine]

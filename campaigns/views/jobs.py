@@ -165,11 +165,7 @@ def _mended(hold: Hold, cell: dict[str, Any] | None, *, may_resume: bool) -> Men
 
 
 def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = what | {
-        "title": f"{what['verb']} job {job.pk}?",
-        "back": "campaigns:written" if job.kind_id == job_names.PAGE else "campaigns:job",
-        "pk": job.pk,
-    }
+    context = what | {"title": f"{what['verb']} job {job.pk}?", "back": job_names.view_of(job), "pk": job.pk}
     return render(request, "campaigns/preview.html", context, status=status)
 
 

@@ -1,7 +1,7 @@
 """The page of a page: its stages while it is written, then its preview, checks and versions, and a person's decision."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -66,7 +66,7 @@ def page(request: HttpRequest, job: int) -> HttpResponse:
         "checks": _checks(facts),
         "passed": sum(check.outcome == "pass" for check in facts.report.checks) if facts.report else 0,
         "serp": _search_result(found, facts),
-        "json_ld": _json_ld(facts),
+        "json_ld": _json_ld(facts, files[found.pk]),
         "versions": others,
         "found_most": FOUND_MOST,
         "may_change": may_change(request, found.owner_id),
@@ -226,6 +226,9 @@ def _cut(text: str, most: int) -> str:
     return f"{short.rpartition(' ')[0] if ' ' in short[most // 2 :] else short}…"
 
 
-def _json_ld(facts: PageFacts) -> str:
+def _json_ld(facts: PageFacts, files: Mapping[str, Asset]) -> str:
+    """Return the JSON-LD of a page: that of its file, or else of its text so far."""
+    if Asset.Kind.JSON_LD in files:
+        return _text(files[Asset.Kind.JSON_LD])
     made = facts.document.json_ld if facts.document else {}
     return json.dumps(made, ensure_ascii=False, indent=2) if made else ""

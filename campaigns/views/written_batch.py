@@ -1,4 +1,4 @@
-"""The page of a batch of pages: how far each is and how it stands, its downloads, and its verbs, each with a confirmation page."""
+"""The page of a batch of pages: how far each is and how it stands; its downloads; its verbs, each with a confirmation page."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -32,5 +32,4 @@ class TestAFinishedPage:
     def test_shows_stages_checks_search_result_and_files(self, client_for, owner):
         page = make_page(owner)
         html = look(client_for(owner), page)
-        print(html)
         assert html.count('<li class="done">') == 7

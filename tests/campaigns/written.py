@@ -1,5 +1,6 @@
 """Pages as their stages leave them: the rows that the engine writes, made by hand from the same parts."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,8 +53,8 @@ def make_page(
     **fields: Any,
 ) -> Page:
     """
-    Create a page whose job is in ``state``, with the first ``stages`` of its stages finished. If that is two, the third has begun,
-    and a model has written the components ``paid``.
+    Create a page whose job is in ``state``, with the first ``stages`` of its stages finished. If that is two, the third has
+    begun, and a model has written the components ``paid``.
     """
     request = PageRequest(PageType.PRODUCT, url, (title,), language, products=tuple(products))
     context = Context(request, facts=("Weight: 240 g",))
@@ -104,9 +105,9 @@ def _stage(job: Job, name: str, result: Any, at: datetime, step: str = "") -> No
 def _store(job: Job, files: Sequence[tuple[str, str, str]], at: datetime) -> None:
     assets: list[Asset] = []
     for kind, content_type, text in files:
-        name = f"assets/{job.pk}-{kind}.{SUFFIXES[kind]}"
+        name = f"assets/2026/11/{uuid.uuid4()}.{SUFFIXES[kind]}"
         asset = make_asset(job, kind=kind, content_type=content_type, size=len(text.encode()), name=name, created_at=at)
-        asset.name = default_storage.save(name, ContentFile(text.encode()))
+        default_storage.save(name, ContentFile(text.encode()))
         assets.append(asset)
     with transaction.atomic():
         lifecycle.complete(job, assets, at=at, actor="worker", stages=[])
