@@ -11,7 +11,7 @@ from campaigns import notices, progress
 from campaigns.holds import Hold
 from campaigns.home import CampaignRow
 from campaigns.mine import Line
-from campaigns.models import ClientReview
+from campaigns.models import Approval, ClientReview, Page
 from campaigns.models.combination import Review, Reviewable
 from campaigns.review import Tally
 from campaigns.standing import CampaignStatus, Counts
@@ -25,6 +25,12 @@ _REVIEW_BADGES = {
     Review.APPROVED: ("completed", ""),
     Review.REJECTED: ("failed", ""),
     Review.WINNER: ("warn", "star"),
+}
+_STANDINGS = {
+    Approval.NONE: ("cancelled", "Not checked", "unknown"),
+    Approval.APPROVE: ("completed", "Approved", ""),
+    Approval.REVIEW: ("warn", "Needs review", "warn"),
+    Approval.REJECT: ("failed", "Rejected", ""),
 }
 GAP = 0.4  # of the meter's 100 units, between its parts
 # the colour and the drawing of a campaign's status
@@ -204,7 +210,19 @@ def hold_words(hold: Hold, at: datetime, reader: str) -> str:
 @register.filter
 def since(line: Line, at: datetime) -> SafeString:
     """Return how long ago a job ended, or was queued."""
-    return display.age(line.job.ended_at or line.job.queued_at, at)
+    return job_age(line.job, at)
+
+
+@register.filter
+def job_age(job: Job, at: datetime) -> SafeString:
+    """Return how long ago a job ended, or was queued."""
+    return display.age(job.ended_at or job.queued_at, at)
+
+
+@register.filter
+def page_badge(page: Page) -> SafeString:
+    """Return how a finished page stands: as a person decided, or else as its checks found."""
+    return display.badge(*_STANDINGS[page.standing])
 
 
 @register.filter
