@@ -9,6 +9,7 @@ import django_stubs_ext
 import environ
 import structlog
 
+from campaigns.pages.languages import LANGUAGES as LANGUAGES_OF_PAGES
 from genqueue_site import environment as env
 from genqueue_site import logs
 from queue_app.rules.times import Times
@@ -298,6 +299,8 @@ HOLD_AGAIN = ["campaigns.releases.hold_again"]
 SWEEPS = ["campaigns.breaker.look"]
 # what schedules can make: name → dotted path of its maker (`queue_app.work.makers.Maker`)
 SCHEDULED = {"job": "queue_app.work.makers.jobs", "campaign": "campaigns.scheduled.campaigns"}
+# what pages can be written in, in the order that forms show
+PAGE_LANGUAGES = env.choices("PAGE_LANGUAGES", [*LANGUAGES_OF_PAGES])
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

@@ -68,6 +68,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.throttling:rate": "API_READS_PER_MINUTE API_WRITES_PER_MINUTE",
         "django_q.conf:Conf": "REDIS_URL=redis WORKERS=workers LONG_WORKERS=workers",
         "queue_app.models.settings:QueueSettings.peak_zone": "QUEUE_TIME_ZONE",
+        "campaigns.pages.languages:offered": "PAGE_LANGUAGES",
         "queue_app.work.storing:_fetch": "ASSET_MAX_MEGABYTES=ASSET_MAX_BYTES",
         "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",
         "queue_app.work.accounts:_provider_config": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS FAL_KEY=PROVIDER_KEYS "
