@@ -3,7 +3,7 @@ The life of a job, and the only writer of ``Job.state``.
 
     (new) ─1─► queued ─2─► submitting ─3─► running ─10─► storing ─19─► completed
                 │ ▲ ▲        │ │  │          │ │ │ ▲        └─20─► failed
-                │ │ └── 4 ───┘ │  └ 6 ► unknown┼─┼─┘ 7
+                │ │ └── 4 ───┘ │  └ 6 ► unknown┼─┼─┘ 7, 27 back
                 │ └──── 8, 11 ─┼──────────┴────┘ └ 13 ► cancelling ─18─► storing
                 │              └ 5, 9, 12 ► failed          ├ 16 ► cancelled
                 ├ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
@@ -45,7 +45,7 @@ from queue_app.models import (
     ReviewItem,
     State,
 )
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, sql_of
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, PIPED, sql_of
 from queue_app.rules.words import storable
 from queue_app.statements import NOTHING, Part, Statement, columns, read, read_some, statement
 
@@ -59,7 +59,7 @@ MOVES: dict[str, frozenset[State]] = {
     "": frozenset({_Q}),
     _Q: frozenset({_SUB, _OFF, _FAIL}),
     _SUB: frozenset({_RUN, _Q, _FAIL, _UNK}),
-    _RUN: frozenset({_STO, _Q, _FAIL, _CAN}),
+    _RUN: frozenset({_STO, _Q, _FAIL, _CAN, _UNK}),
     _UNK: frozenset({_RUN, _Q, _FAIL}),
     _CAN: frozenset({_OFF, _FAIL, _STO}),
     _STO: frozenset({_DONE, _FAIL}),
@@ -77,6 +77,7 @@ _SYNCHRONOUS = """EXISTS (
 _LEASE_END = f"""
     CASE WHEN state = 'storing' THEN %(store_until)s::timestamptz
          WHEN state = 'submitting' AND {_SYNCHRONOUS} THEN %(long_until)s::timestamptz
+         WHEN state = 'running' AND kind_id IN {PIPED} THEN %(long_until)s::timestamptz
          ELSE %(until)s::timestamptz END"""
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
 _READ = f"""
@@ -88,7 +89,8 @@ _READ = f"""
       JOIN queue_app_generationmodel model ON model.key = job.model_id
       JOIN queue_app_kind kind ON kind.key = job.kind_id
 """  # noqa: S608 - no value in it
-# A submitting job counts as called from here on, unless a cancel was requested before. Repeats the rule of `timeout_seconds`.
+# A submitting job counts as called from here on, unless a cancel was requested before, or its calls are attempts of their own.
+# Repeats the rule of `timeout_seconds`.
 _BEGIN = Statement(f"""
     WITH job AS (
         UPDATE queue_app_job
@@ -105,7 +107,7 @@ _BEGIN = Statement(f"""
           JOIN queue_app_generationmodel model ON model.key = job.model_id
           JOIN queue_app_kind kind ON kind.key = job.kind_id
          WHERE attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-           AND job.state = 'submitting'
+           AND job.state = 'submitting' AND job.kind_id NOT IN {PIPED}
         RETURNING attempt.called_at, attempt.slot_until
     ) {_READ.format(more=", (SELECT called_at FROM called), (SELECT slot_until FROM called)")}
 """)  # noqa: S608 - no value in it
@@ -161,7 +163,7 @@ _COSTS = """
 _ACCEPTED = """
     accepted AS (
         UPDATE queue_app_attempt
-           SET accepted_at = %(at)s, remote_id = %(remote_id)s, remote = %(remote)s,
+           SET called_at = coalesce(called_at, %(at)s), accepted_at = %(at)s, remote_id = %(remote_id)s, remote = %(remote)s,
                slot_until = coalesce(%(slot_until)s, slot_until)
          WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
     )"""
@@ -399,7 +401,7 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
     Job.objects.filter(pk__in=[job.pk for job in due]).update(
         fence=F("fence") + 1, lease_until=at + timedelta(seconds=settings.TIMES.hand_out), lease_taken=False
     )
-    return [(Lease(job.pk, job.fence + 1), State(job.state)) for job in due]
+    return [(Lease(job.pk, job.fence + 1, _makes_calls(job.state, job.kind_id)), State(job.state)) for job in due]
 
 
 def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Lease] | None:
@@ -566,12 +568,7 @@ def put_back(
     """
     _end_attempt([job], outcome, at=at, by=actor, spent=spent, trouble=trouble)
     if job.worker_deaths >= DEADLY_JOB:
-        fail(
-            job,
-            at=at,
-            actor=actor,
-            trouble=Trouble("poison", f"It crashed {job.worker_deaths} workers in a row. Automatic retries have stopped."),
-        )
+        fail(job, at=at, actor=actor, trouble=poison(job))
         return State.FAILED
     tries = spent_tries(job)
     allowed = job.retries.attempts
@@ -599,6 +596,11 @@ def put_back(
         _cancel_queued([job], at=at, actor=actor, reason="cancelled while it was being submitted")
         return State.CANCELLED
     return State.QUEUED
+
+
+def poison(job: Job) -> Trouble:
+    """Return why a job fails that has crashed its workers."""
+    return Trouble("poison", f"It crashed {job.worker_deaths} workers in a row. Automatic retries have stopped.")
 
 
 @transaction.atomic
@@ -633,13 +635,14 @@ def deliver(
     usd_actual: Decimal | None = None,
     kept_until: datetime | None = None,
     usage: Mapping[str, int] | None = None,
+    progress: float = 1.0,
 ) -> Lease:
     """
     Record that the provider is done (T10, T18) and return the lease for storing the files. The caller holds the row lock.
 
     The slot is free from here on; the caller claims the next job. ``usd_actual`` is the cost that the provider reports;
     without it the job's estimate counts as the cost of the attempt. ``kept_until`` is the end of the provider's storage;
-    ``usage`` is what the provider counted.
+    ``usage`` is what the provider counted; ``progress`` is below 1 if more than storing follows.
     """
     _move(
         [job],
@@ -652,7 +655,7 @@ def deliver(
         next_check_at=at,
         ran_seconds=ran_seconds,
         usd_actual=usd_actual,
-        progress=1.0,
+        progress=progress,
         worker_deaths=0,
     )
     return Lease(job.pk, job.fence)
@@ -696,7 +699,7 @@ def complete(
     """
     reported = {} if usd_actual is None else {"usd_actual": usd_actual}
     if reported:
-        job.attempts.filter(number=job.attempt_number).update(cost=usd_actual, cost_source=CostSource.VENDOR)
+        job.attempts.filter(step="main", number=job.attempt_number).update(cost=usd_actual, cost_source=CostSource.VENDOR)
     rows = [{field.column: field.value_from_object(asset) for field in Asset._meta.concrete_fields} for asset in assets]
     _settle(
         [job],
@@ -713,6 +716,84 @@ def complete(
         entry = tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
         said = f"refunded as promised: {promise['reason']}"
         _note([job], at=at, actor=promise["by"], reason=said, data={job.pk: {"ledger": entry.key}})
+
+
+# --- jobs that work in steps (I46) --------------------------------------------------------------------------------
+
+
+def begin_steps(job: Job, *, at: datetime, actor: str) -> Lease | None:
+    """
+    Record that a job makes its calls from here on, each an attempt of its own (T3); return the lease for it, or ``None`` if a
+    cancel was requested before. The caller holds the row lock.
+    """
+    slot_until = at + timedelta(seconds=timeout_seconds(job))
+    _move(
+        [job],
+        State.RUNNING,
+        at=at,
+        actor=actor,
+        beside=Part(_ACCEPTED, {"remote_id": None, "remote": "{}", "slot_until": slot_until}),
+        lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
+        next_check_at=at,
+    )
+    if job.cancel_asked_at:
+        _request_cancel([job], at=at, actor=actor, reason=job.cancel_reason)
+        return None
+    return Lease(job.pk, job.fence, synchronous=True)
+
+
+def begin_call(main: Attempt, lease: Lease, step: str, *, at: datetime) -> Attempt | None:
+    """
+    Create the attempt of a step and renew the lease for its call, which the caller may now make, once (I16). Return ``None`` if
+    the lease is outdated. ``main`` is the job's own attempt. The step has no other attempt without an outcome.
+    """
+    with transaction.atomic():
+        if held_by(lease) is None:
+            return None
+        Job.objects.filter(pk=lease.job_id).update(lease_until=at + timedelta(seconds=settings.TIMES.long_lease))
+        return Attempt.objects.create(
+            job_id=lease.job_id,
+            reservation_id=main.reservation_id,
+            step=step,
+            number=Attempt.objects.filter(job=lease.job_id, step=step).count() + 1,
+            route_id=main.route_id,
+            account=main.account,
+            endpoint_id=main.endpoint_id,
+            preview=main.preview,
+            synchronous=True,
+            token=secrets.token_urlsafe(32),
+            created_at=at,
+            called_at=at,
+            slot_until=at + timedelta(seconds=settings.TIMES.long_create_call),
+        )
+
+
+def end_call(
+    attempt: Attempt, outcome: Outcome, *, at: datetime, trouble: Trouble | None = None, cost: Decimal | None = None
+) -> bool:
+    """
+    Record the outcome of a step's call; return whether it had none yet. If the job was asked to stop meanwhile, it can end now.
+
+    Runs in the caller's transaction. The call counts as paid unless it was not accepted; it does not count as a try of the job.
+    """
+    told = {"cost": cost, "cost_source": CostSource.VENDOR} if cost is not None else {}
+    words = {"error_kind": trouble.code[:20], "error_message": trouble.message} if trouble else {}
+    open_one = Attempt.objects.filter(pk=attempt.pk, outcome=None)
+    ended = open_one.update(outcome=outcome, ended_at=at, remote_id=str(attempt.pk), **told, **words)
+    Job.objects.filter(pk=attempt.job_id, state=State.CANCELLING).update(next_check_at=at)
+    return bool(ended)
+
+
+def lose_step(job: Job, attempt: Attempt, *, at: datetime, actor: str, trouble: Trouble) -> None:
+    """
+    Record that the outcome of a step's call is not known, and that it may not be repeated (T27). The call is closed as one that
+    may be billed; staff decide whether the job makes it again. The caller holds the row lock.
+    """
+    end_call(attempt, Outcome.ABANDONED, at=at, trouble=trouble)
+    decide_by = at + timedelta(seconds=settings.TIMES.unknown)
+    what = f"Outcome unknown of step {attempt.step}: {trouble.message}"
+    _open_review(job, current_attempt(job), what, at=at, decide_by=decide_by)
+    _move([job], State.UNKNOWN, at=at, actor=actor, reason=trouble.message, next_check_at=decide_by)
 
 
 # --- requests of users and staff ----------------------------------------------------------------------------------
@@ -854,7 +935,7 @@ def close_review(item: ReviewItem, *, at: datetime, actor: str, reason: str) -> 
 
 def spent_tries(job: Job) -> int:
     """Return the number of attempts that count against the job since a person or a client last queued it."""
-    return Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
+    return Attempt.objects.filter(job=job, step="main", reservation__state=Reservation.State.HELD, spent=True).count()
 
 
 def timeout_seconds(job: Job) -> int:
@@ -1036,8 +1117,16 @@ def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_
 def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
     jobs = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=False, **leased).order_by("id")
     own = Attempt.objects.filter(job=OuterRef("pk"), step="main", number=OuterRef("attempt_number"), synchronous=True)
-    rows = jobs.values_list("pk", "fence", "state", Exists(own))
-    return [(Lease(pk, fence, long and state == State.SUBMITTING), State(state)) for pk, fence, state, long in rows]
+    rows = jobs.values_list("pk", "fence", "state", "kind", Exists(own))
+    return [
+        (Lease(pk, fence, (long and state == State.SUBMITTING) or _makes_calls(state, kind)), State(state))
+        for pk, fence, state, kind, long in rows
+    ]
+
+
+def _makes_calls(state: str, kind: str) -> bool:
+    """Whether a job in this state makes its create calls step by step (I46)."""
+    return state == State.RUNNING and kind in settings.PIPELINES
 
 
 def _lease_ends(at: datetime) -> dict[str, datetime]:

@@ -205,7 +205,7 @@ RULES = [
         "I17",
         "“Not accepted” after an unknown outcome has two saved proofs, each with a known task or a trusted list.",
         """SELECT a.job_id AS id, a.step, a.number AS attempt, a.lookups_none FROM queue_app_attempt a
-            WHERE a.outcome = 'not_accepted'
+            WHERE a.outcome = 'not_accepted' AND a.step = 'main'
               AND EXISTS (SELECT 1 FROM queue_app_jobevent e
                            WHERE e.job_id = a.job_id AND e.attempt = a.number AND e.to_state = 'unknown')
               AND (SELECT count(*) FROM jsonb_array_elements(a.lookups) seen

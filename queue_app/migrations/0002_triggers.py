@@ -14,7 +14,7 @@ BEGIN
     IF (OLD.state || '>' || NEW.state) NOT IN (
         'queued>submitting', 'queued>cancelled', 'queued>failed',
         'submitting>running', 'submitting>queued', 'submitting>failed', 'submitting>unknown',
-        'running>storing', 'running>queued', 'running>failed', 'running>cancelling',
+        'running>storing', 'running>queued', 'running>failed', 'running>cancelling', 'running>unknown',
         'unknown>running', 'unknown>queued', 'unknown>failed',
         'cancelling>cancelled', 'cancelling>failed', 'cancelling>storing',
         'storing>completed', 'storing>failed',

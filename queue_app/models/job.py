@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Self
 
+from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -84,6 +85,8 @@ def sql_of(states: Iterable[State]) -> str:
     return f"({', '.join(repr(str(state)) for state in states)})"
 
 
+# the kinds of jobs that work in steps, each call an attempt of its own (I46), for ``IN`` in SQL
+PIPED = f"({', '.join(repr(kind) for kind in settings.PIPELINES) or 'NULL'})"
 # Every limit counts these rows and no others: jobs that occupy a provider now, and abandoned attempts that may still do so.
 SLOTS_IN_USE = f"""
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
@@ -98,13 +101,13 @@ SLOTS_IN_USE = f"""
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - constants
-# create calls in progress, or about to begin, that synchronous providers answer only with the result
-LONG_CALLS = """
+# create calls in progress, or about to begin, that synchronous providers answer only with the result, and jobs that make some
+LONG_CALLS = f"""
     SELECT count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-     WHERE job.state = 'submitting' AND attempt.synchronous
-"""
+     WHERE attempt.synchronous AND (job.state = 'submitting' OR (job.state = 'running' AND job.kind_id IN {PIPED}))
+"""  # noqa: S608 - constants
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
 

@@ -17,6 +17,7 @@ from queue_app.rules.words import storable
 
 CUT_OFF, FILTERED = {"length", "max_tokens"}, {"content_filter", "safety", "prohibited_content"}
 CONTROLS = {code: None for code in [*range(32), 127] if chr(code) not in "\t\n\r"}
+ABOUT_THE_ANSWER = ("most_tokens", "schema", "schema_name")
 TEXT_PARTS = ("text", "output_text")
 
 
@@ -28,12 +29,14 @@ class Chat(Synchronous):
 
     def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
         """
-        Convert ``prompt`` to a message, and our parameters to wire fields.
+        Convert ``prompt`` to a message, and our parameters to wire fields. ``most_tokens``, ``schema`` and ``schema_name`` of the
+        answer are for the codec's ``answer``.
 
         :raises ProviderError: INVALID_REQUEST, naming the parameter that this endpoint can't express.
         """
-        wire = encoded(endpoint_id, codec, inputs)
-        fields = dict(wire.inputs)
+        ours = {name: value for name, value in inputs.items() if name not in ABOUT_THE_ANSWER}
+        wire = encoded(endpoint_id, codec, ours)
+        fields = dict(wire.inputs) | _about_the_answer(codec.get("answer", {}), inputs)
         prompt = fields.pop(codec.get("prompt", {}).get("field", "prompt"))
         messages = [*fields.pop("messages", []), {"role": "user", "content": prompt}]
         return Wire(wire.endpoint_id, {"model": wire.endpoint_id, "messages": messages, **fields})
@@ -56,6 +59,17 @@ class Chat(Synchronous):
         message = first.get("message")
         told = message if isinstance(message, dict) else first  # older servers: a text in place of the message
         return _judged(first, told)
+
+
+def _about_the_answer(answer: Mapping[str, str], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that limit an answer and ask for its JSON."""
+    fields: dict[str, Any] = {}
+    if most := inputs.get("most_tokens"):
+        fields[answer.get("limit", "max_tokens")] = most
+    if (schema := inputs.get("schema")) and (form := answer.get("format")):
+        named = {"json_schema": {"name": inputs["schema_name"], "schema": schema, "strict": True}}
+        fields["response_format"] = {"type": form, **(named if form == "json_schema" else {})}
+    return fields
 
 
 def _judged(choice: Mapping[str, Any], message: Mapping[str, Any]) -> AnswerResult | None:

@@ -13,7 +13,9 @@ A codec maps each parameter to the endpoint's field and the values that the fiel
 * ``audio``, ``loop`` ``{field}``: true or false;
 * ``seed`` ``{field, low, high}``; ``negative_prompt`` ``{field, most}``; ``count`` ``{field, high}``;
 * ``images``: a way to send images, or a list of ways, of which the first that takes all given roles is used (see `ways_of`);
-* ``always``: fields that are sent as they are.
+* ``always``: fields that are sent as they are;
+* ``answer`` ``{limit, format}``, of texts: the field for the most tokens of an answer, by default ``max_tokens``, and how its
+  JSON Schema is sent: ``json_schema``, or ``json_object`` if the endpoint only takes that it is JSON; otherwise it is not sent.
 
 ``{"fixed": value}`` in place of a field: the endpoint makes this value only, and nothing is sent. A parameter without an entry
 can't be used at the endpoint, except no loop and one image, which every endpoint makes.
@@ -30,6 +32,7 @@ Wire = dict[str, Any]
 ROLES = ("first_frame", "last_frame", "references")
 SEED_LOW, SEED_HIGH = 0, 4_294_967_295
 URL_MARK = "{url}"
+FORMATS = ("json_schema", "json_object")
 # the parts of a codec, and the members that each may have
 MEMBERS: Mapping[str, set[str]] = {
     "prompt": {"field", "most"},
@@ -42,6 +45,7 @@ MEMBERS: Mapping[str, set[str]] = {
     "seed": {"field", "low", "high"},
     "negative_prompt": {"field", "most"},
     "count": {"field", "high"},
+    "answer": {"limit", "format"},
 }
 # our parameters by the part that sends them; ``images`` is not among them, as its fields depend on the given roles
 PARAMETERS: Mapping[str, str] = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from queue_app.rules.codec import MEMBERS, PARAMETERS, ROLES, SEED_HIGH, SEED_LOW, URL_MARK
+from queue_app.rules.codec import FORMATS, MEMBERS, PARAMETERS, ROLES, SEED_HIGH, SEED_LOW, URL_MARK
 from queue_app.rules.parameters import given, listed
 
 LONGEST_SECONDS, MOST_IMAGES, MOST_CHARACTERS, LONGEST_NAME = 3_600, 100, 1_000_000, 200
@@ -41,6 +41,8 @@ def _part_problems(name: str, part: Mapping[str, Any]) -> Problems:
             yield "“fixed” stands alone."
         elif not _can_be_fixed(name, part["fixed"]):
             yield f"“fixed” can't be {given(part['fixed'], like=0)}."
+    elif name == "answer":
+        yield from _answer_problems(part)
     else:
         yield from _field_problems(name, part)
         yield from _VALUE_PROBLEMS.get(name, _none)(part)
@@ -53,6 +55,13 @@ def _field_problems(name: str, part: Mapping[str, Any]) -> Problems:
             yield "“fields” are two names, for width and height, in place of “field”."
     elif not _is_name(part.get("field")) and not (name == "prompt" and "field" not in part):
         yield "“field” must be the name of a field."
+
+
+def _answer_problems(part: Mapping[str, Any]) -> Problems:
+    if "limit" in part and not _is_name(part["limit"]):
+        yield "“limit” must be the name of a field."
+    if "format" in part and part["format"] not in FORMATS:
+        yield f"“format” must be {listed(FORMATS)}."
 
 
 def _duration_problems(part: Mapping[str, Any]) -> Problems:

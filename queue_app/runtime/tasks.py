@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import connection
 from django_q.models import Task
 from django_q.tasks import async_task
@@ -26,7 +27,7 @@ from queue_app.runtime import courier, heartbeats
 from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, lookup, polling, retention, schedules, storing, submission, uploads
+from queue_app.work import dispatch, lookup, pipeline, polling, retention, schedules, storing, submission, uploads
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,19 @@ class Duty:
     queue: Queue = Queue.DEFAULT
 
 
+# by the state of a job
 DUTIES: dict[State, Duty] = {
     State.SUBMITTING: Duty("submit", submission.submit),
     State.RUNNING: Duty("check", polling.check),
     State.CANCELLING: Duty("stop", polling.check),
     State.UNKNOWN: Duty("look up", lookup.look_up),
     State.STORING: Duty("store", storing.store, Queue.STORE),
+}
+# of jobs that work in stages: these take the place of the ones above
+STAGED: dict[State, Duty] = {
+    State.SUBMITTING: Duty("begin", pipeline.enter),
+    State.RUNNING: Duty("write", partial(pipeline.work, may_go_on=lambda: not LINE.is_cut())),
+    State.CANCELLING: Duty("stop", pipeline.stop),
 }
 HOLDS_A_SLOT = {*ACTIVE_STATES, State.UNKNOWN}
 
@@ -187,7 +195,7 @@ def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:
         return False, []
     job, attempt, own_lease = taken
     state = State(job.state)
-    duty = DUTIES[state]
+    duty = (STAGED if job.kind_id in settings.PIPELINES else DUTIES).get(state) or DUTIES[state]
     heartbeats.name_task(f"{duty.words} job {job.pk}")
     try:
         came = list(duty.verb(job, attempt, own_lease))

@@ -71,7 +71,8 @@ def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
     current = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt_number"), step="main")
     beyond = Q(preview=False, account__in=_cannot_stop(map(_provider_config, accounts)))
     beyond |= Q(preview=True, account__in=_cannot_stop(map(_studio_config, accounts)))
-    return jobs.filter(Exists(current.filter(beyond)), state__in=BEING_MADE)
+    whole = jobs.exclude(kind__in=settings.PIPELINES)  # others stop between two calls
+    return whole.filter(Exists(current.filter(beyond)), state__in=BEING_MADE)
 
 
 def _cannot_stop(configs: Iterable[AccountConfig]) -> set[str]:

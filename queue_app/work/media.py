@@ -26,6 +26,8 @@ EXTENSIONS = {
     "image/webp": "webp",
     "text/html": "html",
     "text/plain": "txt",
+    "text/markdown": "md",
+    "application/ld+json": "jsonld",
 }
 IMAGES = frozenset({"image/png", "image/jpeg", "image/webp"})
 ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
@@ -35,6 +37,8 @@ ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
     Kind.TILE: IMAGES,
     Kind.SPRITESHEET: IMAGES,
     Kind.PAGE: frozenset({"text/html", "text/plain"}),
+    Kind.MARKDOWN: frozenset({"text/markdown"}),
+    Kind.JSON_LD: frozenset({"application/ld+json"}),
     Kind.TEXT: frozenset({"text/html", "text/plain"}),
 }
 HEAD_BYTES = 4096
@@ -132,6 +136,17 @@ def examine(kind: str, path: Path, room: Path) -> list[Piece]:
         for found in [room / media_child.STILLS[name]]
     ]
     return [Piece(kind, path, content_type, report["width"], report["height"], report["seconds"]), *stills]
+
+
+def check_made(kind: str, path: Path, content_type: str) -> Piece:
+    """
+    Check a text file that a job has made itself, of a kind and a content type that it tells.
+
+    :raises NotUsable: ``wrong_type``: it is no text, or no file of this kind has the type.
+    """
+    if content_type not in ALLOWED_TYPES[kind] or sniff(path) not in ALLOWED_TYPES[Kind.TEXT]:
+        raise NotUsable("wrong_type", f"Expected {kind}, got {content_type}.")
+    return Piece(kind, path, content_type)
 
 
 def reencode(path: Path, room: Path) -> Piece:

@@ -117,9 +117,11 @@ def _end_lease(job: Job, attempt: Attempt, *, at: datetime) -> None:
     """
     End the lease of a worker that crashed, was killed, or never started. The caller holds the row lock.
 
-    A crash while submitting or storing counts against the job. A crash during a check does not: the job's timeout limits those.
+    A crash while submitting, storing or working on stages counts against the job. A crash during a check does not: the job's
+    timeout limits those.
     """
-    if job.lease_taken and job.state in (State.SUBMITTING, State.STORING):
+    is_staged = job.state == State.RUNNING and job.kind_id in settings.PIPELINES
+    if job.lease_taken and (is_staged or job.state in (State.SUBMITTING, State.STORING)):
         job.worker_deaths += 1
         Job.objects.filter(pk=job.pk).update(worker_deaths=F("worker_deaths") + 1)
     if job.state == State.SUBMITTING:
@@ -132,8 +134,10 @@ def _end_lease(job: Job, attempt: Attempt, *, at: datetime) -> None:
             trouble = Trouble("no_answer", "The worker crashed while sending the request.")
             first_look = submission.first_look(attempt, at=at)
             lifecycle.lose_track(job, at=at, actor="recovery", trouble=trouble, next_check_at=first_look)
+    elif is_staged and job.worker_deaths >= DEADLY_JOB:
+        lifecycle.fail(job, at=at, actor="recovery", trouble=lifecycle.poison(job))
     elif job.state == State.STORING and job.worker_deaths >= DEADLY_JOB:
-        trouble = Trouble("poison", f"It crashed {job.worker_deaths} workers in a row. Automatic retries have stopped.")
+        trouble = lifecycle.poison(job)
         review = "Paid but not delivered: its files crash the workers that save them."
         lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.LOST, review=review)
     else:

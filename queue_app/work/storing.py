@@ -26,7 +26,7 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State, Upload
 from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
-from queue_app.work import accounts, answers, disk, media
+from queue_app.work import accounts, answers, disk, media, pipeline
 
 log = logging.getLogger(__name__)
 FOLDER, UPLOADS = "assets", "uploads"
@@ -55,16 +55,15 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     stages = Stages()
     try:
         with disk.workroom() as room:
-            with stages.timed("download"):
-                delivered = _download(job, attempt, room)
-            with stages.timed("post-processing"):
-                pieces = [media.examine(job.model.medium, path, path.parent) for path in delivered]
+            pieces = _pieces(job, attempt, lease, room, stages)
             with stages.timed("storage"):
                 assets, saved = _store_all(pieces, attempt)
         cost = _cost(job, attempt)
         is_delivered = database.again(
             lambda: _complete(lease, assets, saved, stages, cost, at=clock.now()), look=lambda: _is_written(assets)
         )
+    except pipeline.Stopped:
+        return []
     except (ProviderError, media.NotUsable, OSError) as problem:
         _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
@@ -112,6 +111,17 @@ class Stages:
             {"name": name, "started_at": (at - timedelta(seconds=now - began)).isoformat(), "seconds": round(seconds, 3)}
             for name, began, seconds in self._done
         ]
+
+
+def _pieces(job: Job, attempt: Attempt, lease: Lease, room: Path, stages: Stages) -> list[list[media.Piece]]:
+    """Return the checked files of a job, by delivered file: downloaded from the provider, or made by the job's own stages."""
+    if job.kind_id in settings.PIPELINES:
+        made = pipeline.files(job, attempt, lease, room)
+        return [[media.check_made(kind, path, content_type) for kind, content_type, path in made]]
+    with stages.timed("download"):
+        delivered = _download(job, attempt, room)
+    with stages.timed("post-processing"):
+        return [media.examine(job.model.medium, path, path.parent) for path in delivered]
 
 
 # --- download -------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
-        if not database.again(lambda: _may_call(attempt, lease)):
+        if not database.again(lambda: may_call(attempt, lease)):
             log.warning("job %s: its worker stalled before the create call, so nothing is sent", job.pk)
             database.again(lambda: _put_back_uncalled(lease, at=clock.now()))
             return []
@@ -111,7 +111,7 @@ def _put_back_uncalled(lease: Lease, *, at: datetime) -> None:
             lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=False, trouble=trouble, not_before=None)
 
 
-def _may_call(attempt: Attempt, lease: Lease) -> bool:
+def may_call(attempt: Attempt, lease: Lease) -> bool:
     """
     Whether the lease covers the longest time of a create call.
 

@@ -388,7 +388,7 @@ _VIDEOS = [
 ]
 # with a key, the endpoint of these is the name of a model at the account's provider, which only its operator knows
 _TEXTS = [
-    ModelSeed("page-writer", _PAGE, 3, 1, "0.02", 60, [_checked("page-writer", codecs.CHAT, "chat")], estimated=True),
+    ModelSeed("page-writer", _PAGE, 3, 1, "0.02", 60, [_checked("page-writer", codecs.CHAT_IN_JSON, "chat")], estimated=True),
     ModelSeed("text-writer", _TEXT, 3, 1, "0.01", 15, [_checked("text-writer", codecs.CHAT, "chat")], estimated=True),
 ]
 

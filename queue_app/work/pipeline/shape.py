@@ -1,5 +1,5 @@
 """
-Jobs that work in several stages, some of them with several paid calls, such as pages.
+What an application above the queue says about a job type that works in stages.
 
 The setting ``PIPELINES`` names the pipeline of a job type. It says which stages there are; the queue runs them under one lease,
 keeps what each has made, and makes their paid calls. After a crash the work goes on at the first stage that is not finished.
@@ -8,6 +8,9 @@ keeps what each has made, and makes their paid calls. After a crash the work goe
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from queue_app.models import Job
 
@@ -61,7 +64,7 @@ class Run(Protocol):
     owner_id: int
     prompt: str
     metadata: Mapping[str, Any]
-    results: Mapping[str, Json]
+    results: dict[str, Json]
     """Stage → what it made, as JSON, of the stages that are finished."""
 
     def ask(self, step: str, question: Callable[[Unusable | None], Question], read: Callable[[str], Json]) -> Json:
@@ -81,7 +84,8 @@ class Run(Protocol):
 class PipelineStage:
     """
     A stage by its name. ``work`` returns what it makes, as JSON. ``share`` is its part of the whole work, all together 1.
-    ``saves``: it works after the provider's part, without a slot. ``is_skipped`` tells whether a job leaves it out.
+    ``saves``: it works after the paid calls, without a slot of the model. ``is_skipped`` tells whether a job leaves it out, by
+    its metadata.
     """
 
     name: str
@@ -92,7 +96,7 @@ class PipelineStage:
 
 
 class Pipeline(Protocol):
-    """What an application above the queue says about a job type. The last stage makes the files (`as_files`)."""
+    """The stages of a job type, in order. The last one only names what the queue saves: ``{"files": [MadeFile as JSON]}``."""
 
     stages: Sequence[PipelineStage]
 
@@ -104,3 +108,18 @@ class Pipeline(Protocol):
 
     def entered(self, jobs: Sequence[Job]) -> None:
         """Keep what belongs to jobs that have just been queued, in the same transaction."""
+
+
+class MadeFile(NamedTuple):
+    """A file that a job has made itself: the kind of its asset, the content type and the text."""
+
+    kind: str
+    content_type: str
+    text: str
+
+
+def of(kind: str) -> Pipeline | None:
+    """Return the pipeline of a job type; ``None`` if its jobs are bought whole."""
+    path = settings.PIPELINES.get(kind)
+    found: Pipeline | None = import_string(path) if path else None
+    return found

@@ -1,0 +1,262 @@
+"""
+The paid calls of a job that works in stages (I46).
+
+Each call is an attempt of its own step, committed with the time of the call before it is made. Its answer is saved before anybody
+learns of it, so after a crash a finished call is never repeated. One that died unanswered is closed as possibly billed. It is
+made again only where the account says so (`ProviderAccount.may_repeat`); otherwise staff decide (T27).
+"""
+
+import io
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+
+from queue_app import clock, database, lifecycle
+from queue_app.lifecycle import Lease, Trouble
+from queue_app.models import Attempt, Job, Outcome
+from queue_app.models.job import JobStage
+from queue_app.providers.base import (
+    ErrorKind,
+    PollResult,
+    Provider,
+    ProviderError,
+    RemoteRef,
+    SubmitRequest,
+    Verdict,
+    accepted_verdict,
+)
+from queue_app.work import accounts, answers, progress, submission
+from queue_app.work.pipeline.shape import Question, Unusable
+
+log = logging.getLogger(__name__)
+ANSWER_BYTES = 2_000_000
+MOST_ANSWERS = 3  # unusable answers to one question, then the job fails
+FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}
+CUT_OFF = "cut_off"
+LOST = Trouble("no_answer", "The worker crashed during this call, so its answer is lost. It may be billed.")
+
+
+class Stopped(Exception):
+    """The work on this job ends here: the lease is outdated, or the job has moved on. Nothing is left to do for this worker."""
+
+
+def last_call(job: Job, step: str) -> Attempt | None:
+    """Return the latest attempt of a step, with its account and route."""
+    return Attempt.objects.select_related("account", "route").filter(job=job, step=step).order_by("-number").first()
+
+
+def make_call(job: Job, main: Attempt, lease: Lease, step: str, question: Question) -> tuple[Attempt, RemoteRef]:
+    """
+    Ask the provider a question, once; return the call's attempt and the answer, which is saved. The attempt stays open: the
+    caller records what becomes of the answer.
+
+    :raises Stopped: there is no answer, and what follows for the job is recorded.
+    """
+    try:
+        provider = accounts.seller_for(main)
+        request = _request(job, main, provider, question)
+    except ProviderError as error:
+        _moved_on(job, None, lease, error)
+        raise Stopped from error
+    at = database.again(clock.now)
+    call = database.again(lambda: lifecycle.begin_call(main, lease, step, at=at), look=lambda: _begun(job, step, at=at))
+    if call is None:
+        raise Stopped
+    if not database.again(lambda: submission.may_call(call, lease)):
+        trouble = Trouble("not_begun", "The worker stalled before it sent anything.")
+        database.again(lambda: lifecycle.end_call(call, Outcome.NOT_ACCEPTED, at=clock.now(), trouble=trouble))
+        raise Stopped
+    try:
+        return call, provider.submit(replace(request, attempt_id=call.pk))
+    except ProviderError as error:
+        _moved_on(job, call, lease, error)
+        raise Stopped from error
+
+
+def saved_answer(call: Attempt) -> RemoteRef | None:
+    """
+    Return the answer to a call that another worker has made and not recorded; ``None`` if none is saved.
+
+    :raises OSError: the storage can't be read.
+    """
+    if not answers.is_saved(call):
+        return None
+    return RemoteRef(provider=call.account_id, remote_id=str(call.pk))
+
+
+def text_of(job: Job, call: Attempt, lease: Lease, ref: RemoteRef) -> str:
+    """
+    Return the text of a saved answer.
+
+    :raises Unusable: it is truncated. :raises Stopped: the provider answered without a text; what follows is recorded.
+    """
+    provider = accounts.provider_for(call)
+    result = provider.poll(ref)
+    progress.tell_account(call, result, at=database.again(clock.now))
+    error = result.error
+    if error is not None and error.code == CUT_OFF:
+        raise Unusable(CUT_OFF, error.message)
+    if error is not None or not result.assets:
+        _moved_on(job, call, lease, error or ProviderError(ErrorKind.RETRYABLE, "The provider sent no text."), result=result)
+        raise Stopped
+    sink = io.BytesIO()
+    provider.fetch(ref, result.assets[0], sink, ANSWER_BYTES)
+    return sink.getvalue().decode("utf-8", "replace")
+
+
+def cost_of(call: Attempt) -> Decimal | None:
+    """Return what the provider told as the charge of an answered call; ``None`` if it told nothing."""
+    try:
+        return accounts.provider_for(call).poll(RemoteRef(provider=call.account_id, remote_id=str(call.pk))).cost
+    except ProviderError:
+        return None
+
+
+def close_unusable(call: Attempt, problem: Unusable, lease: Lease) -> None:
+    """
+    Record that a paid answer can't be used; after several to the same question the job fails (T12).
+
+    :raises Stopped: the job has failed, or is no longer ours.
+    """
+    trouble, cost = Trouble(problem.code, str(problem)), cost_of(call)
+    at = database.again(clock.now)
+
+    @transaction.atomic
+    def close() -> bool:
+        lifecycle.end_call(call, Outcome.FAILED, at=at, trouble=trouble, cost=cost)
+        job = lifecycle.held_by(lease)
+        if job is None:
+            return False
+        useless = Attempt.objects.filter(reservation=call.reservation_id, step=call.step, outcome=Outcome.FAILED)
+        if useless.filter(error_kind=problem.code[:20]).count() < MOST_ANSWERS:
+            return True
+        lifecycle.fail(job, at=at, actor="worker", trouble=trouble)
+        return False
+
+    goes_on = database.again(close)
+    answers.drop(call)
+    if not goes_on:
+        raise Stopped
+
+
+def close_lost(call: Attempt, lease: Lease) -> None:
+    """
+    Close a call whose worker died before it had recorded an answer. The job may make it again if the account says so, else staff
+    decide (T27).
+
+    :raises Stopped: it may not, or the job is no longer ours.
+    """
+    at = database.again(clock.now)
+    if not database.again(lambda: _lost(call, lease, LOST, actor="recovery", at=at)):
+        raise Stopped
+
+
+@transaction.atomic
+def _lost(call: Attempt, lease: Lease, trouble: Trouble, *, actor: str, at: datetime) -> bool:
+    """Close a call as possibly billed; return whether the job goes on."""
+    held = lifecycle.held_by(lease)
+    if held is None:
+        return False
+    if call.account.may_repeat:
+        lifecycle.end_call(call, Outcome.ABANDONED, at=at, trouble=trouble)
+        words = f"The answer to {call.step}, call {call.number}, is lost and may be billed. It is asked again."
+        lifecycle.note_each([held], at=at, actor=actor, reason=words)
+        return True
+    lifecycle.lose_step(held, call, at=at, actor=actor, trouble=trouble)
+    return False
+
+
+def stop(job: Job, attempt: Attempt, lease: Lease) -> None:
+    """
+    End a job that was asked to stop (T16, T17), once no call of it is under way: its worker records the answer, or is dead when
+    the longest time of a call is over.
+    """
+    at = database.again(clock.now)
+
+    @transaction.atomic
+    def end() -> None:
+        held = lifecycle.held_by(lease)
+        if held is None:
+            return
+        under_way = Attempt.objects.exclude(step="main").filter(job=held, outcome=None).first()
+        if under_way is not None:
+            over_at = (under_way.called_at or at) + timedelta(seconds=settings.TIMES.long_lease)
+            if at < over_at:
+                lifecycle.check_again(held, next_check_at=over_at)  # or earlier: `lifecycle.end_call`
+                return
+            lifecycle.end_call(under_way, Outcome.ABANDONED, at=at, trouble=LOST)
+        lifecycle.confirm_cancel(held, at=at, actor="worker", evidence="Stopped between two calls.")
+
+    database.again(end)
+
+
+def _begun(job: Job, step: str, *, at: datetime) -> Attempt | None:
+    """Return the attempt that this worker has created at ``at``."""
+    return Attempt.objects.select_related("account", "route").filter(job=job, step=step, created_at=at).first()
+
+
+def _request(job: Job, main: Attempt, provider: Provider, question: Question) -> SubmitRequest:
+    if main.route is None:
+        raise ProviderError(ErrorKind.RETRYABLE, "The route of this attempt was deleted.", code="not_sent")
+    inputs = {
+        "prompt": question.text,
+        "most_tokens": question.most_tokens,
+        "schema": dict(question.schema),
+        "schema_name": question.schema_name,
+    }
+    wire = provider.validate(main.endpoint_id, main.route.codec, inputs)
+    return SubmitRequest(
+        attempt_id=main.pk,
+        endpoint_id=wire.endpoint_id,
+        inputs=wire.inputs,
+        start_deadline_s=settings.TIMES.start_deadline,
+        total_deadline_s=lifecycle.timeout_seconds(job),
+        webhook_url=None,
+    )
+
+
+def _moved_on(job: Job, call: Attempt | None, lease: Lease, error: ProviderError, *, result: PollResult | None = None) -> None:
+    """Record a call without a usable answer and what follows for the job: it waits and tries again, fails, or is unknown."""
+    at = database.again(clock.now)
+    again_at = accounts.went_badly(call, error, at=at, asked_at=call.called_at) if call and result is None else None
+    verdict = Verdict.REFUSED if result is not None else accepted_verdict(error) if call else Verdict.NOT_ACCEPTED
+    trouble = Trouble(error.code or str(error.kind), error.message, str(error.kind))
+    is_lost = verdict == Verdict.UNKNOWN
+
+    @transaction.atomic
+    def move() -> None:
+        held = lifecycle.held_by(lease)
+        if call is not None and not is_lost:
+            outcome = Outcome.FAILED if result is not None else Outcome.NOT_ACCEPTED
+            lifecycle.end_call(call, outcome, at=at, trouble=trouble, cost=result.cost if result else None)
+        elif call is not None:
+            if held is None:
+                lifecycle.end_call(call, Outcome.ABANDONED, at=at, trouble=trouble)
+            elif not _lost(call, lease, trouble, actor="worker", at=at):
+                return
+        if held is None:
+            return
+        if error.kind in FINAL:
+            final = Trouble("rejected" if error.kind == ErrorKind.REJECTED else trouble.code, error.message, trouble.kind)
+            lifecycle.fail(held, at=at, actor="worker", trouble=final)
+            return
+        spent = is_lost or (result is not None and error.kind != ErrorKind.QUOTA)
+        not_before = progress.retry_at(held, at=at) if spent else again_at
+        lifecycle.put_back(
+            held, at=at, actor="worker", outcome=Outcome.FAILED, spent=spent, trouble=trouble, not_before=not_before
+        )
+
+    database.again(move)
+    if is_lost and call is not None and not call.account.may_repeat:
+        database.again(lambda: accounts.too_many_unknowns(call.account, at=at))
+    log.warning("job %s: %s", job.pk, error.message)
+
+
+def steps_of(job: Job, name: str) -> dict[str, JobStage]:
+    """Return the finished steps of a stage, by their names."""
+    rows = JobStage.objects.filter(job=job, name=name, ended_at__isnull=False).exclude(step="")
+    return {row.step: row for row in rows}

@@ -1,0 +1,332 @@
+"""
+Run the stages of a job, in order and under one lease, and keep what each has made.
+
+A worker may die at any line. Whoever takes the job up next begins at the first stage that has no result, and in it at the first
+call that has none.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+from queue_app import clock, database, lifecycle, wake
+from queue_app.lifecycle import Lease, Trouble
+from queue_app.models import Attempt, Job, JobStage, Outcome, State
+from queue_app.providers.base import RemoteRef
+from queue_app.rules.words import storable
+from queue_app.work import answers, progress
+from queue_app.work.pipeline import calls
+from queue_app.work.pipeline.calls import Stopped
+from queue_app.work.pipeline.shape import Json, MadeFile, Pipeline, PipelineStage, Question, StageFailed, Unusable, of
+
+log = logging.getLogger(__name__)
+SHARE_FOR_CALLS = 0.13  # of a task's time limit, in which calls may begin: 30 of 230 s, since one takes up to 170 s
+Leased = tuple[Lease, State]
+
+
+def enter(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
+    """Begin the work on a claimed job (T3). Return the lease for its stages, or nothing if it was asked to stop."""
+    at = database.again(clock.now)
+
+    @transaction.atomic
+    def begin() -> list[Leased]:
+        held = lifecycle.held_by(lease)
+        own = lifecycle.begin_steps(held, at=at, actor="worker") if held else None
+        return [(own, State.RUNNING)] if own else []
+
+    return database.again(begin, look=lambda: lifecycle.given_out(at))
+
+
+def work(job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True) -> list[Leased]:
+    """
+    Run the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
+    or is due at once for another worker, because this one has no time left for a further call.
+    """
+    running = Running(job, attempt, lease, may_go_on=may_go_on)
+    try:
+        for stage in running.stages(saves=False):
+            running.do(stage)
+        return running.deliver()
+    except Stopped:
+        return []
+
+
+def stop(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
+    """End a job that was asked to stop. Return no leases."""
+    calls.stop(job, attempt, lease)
+    return []
+
+
+def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[str, str, Path]]:
+    """
+    Run the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
+
+    :raises Stopped: the job has failed, or is no longer ours.
+    """
+    running = Running(job, attempt, lease)
+    made: Json = {}
+    for stage in running.stages(saves=True):
+        made = running.do(stage)
+    found = []
+    for number, one in enumerate((MadeFile(**file) for file in made["files"]), 1):
+        path = room / str(number)
+        path.write_text(one.text, encoding="utf-8")
+        found.append((one.kind, one.content_type, path))
+    return found
+
+
+class Running:
+    """A job at work: `shape.Run` for its stages."""
+
+    def __init__(self, job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True):
+        pipeline = of(job.kind_id)
+        if pipeline is None:
+            raise RuntimeError(f"{job} of kind {job.kind_id} has no pipeline")
+        self.job_id, self.owner_id, self.prompt = job.pk, job.owner_id, job.prompt
+        self.metadata: Mapping[str, Any] = job.metadata
+        self.results: dict[str, Json] = {}
+        self._job, self._main, self._lease, self._may_go_on = job, attempt, lease, may_go_on
+        self._pipeline: Pipeline = pipeline
+        self._began = time.monotonic()
+        self._now: PipelineStage | None = None
+        self._rows = {row.name: row for row in JobStage.objects.filter(job=job, step="")}
+        self.results |= {name: row.result for name, row in self._rows.items() if row.ended_at and not row.skipped}
+
+    def stages(self, *, saves: bool) -> list[PipelineStage]:
+        return [stage for stage in self._pipeline.stages if stage.saves == saves]
+
+    def do(self, stage: PipelineStage) -> Json:
+        """Run a stage, unless it has its result, and return that."""
+        if (row := self._rows.get(stage.name)) is not None and row.ended_at:
+            return row.result
+        self._now = stage
+        if stage.is_skipped and stage.is_skipped(self.metadata):
+            self._keep(stage.name, "", None, seconds=0.0, at=database.again(clock.now), skipped=True)
+            return None
+        at = database.again(clock.now)
+        database.again(lambda: self._begin(stage.name, at=at))
+        began = time.monotonic()
+        try:
+            _hook("before", self.job_id, stage.name)
+            result = _plain(stage.work(self))
+        except Stopped:
+            raise
+        except StageFailed as problem:
+            _hook("error", self.job_id, stage.name, problem)
+            self._fail(Trouble(problem.code, str(problem)))
+            raise Stopped from problem
+        except Exception as problem:
+            if database.is_gone(problem):
+                raise
+            log.exception("job %s: stage %s failed", self.job_id, stage.name)
+            _hook("error", self.job_id, stage.name, problem)
+            self._put_back(Trouble("stage_failed", f"The stage {stage.name} failed: {type(problem).__name__}."))
+            raise Stopped from problem
+        self._keep(stage.name, "", result, seconds=time.monotonic() - began, at=database.again(clock.now))
+        _hook("after", self.job_id, stage.name)
+        self.results[stage.name] = result
+        return result
+
+    # --- what stages use --------------------------------------------------------------------------------------------
+
+    def ask(self, step: str, question: Callable[[Unusable | None], Question], read: Callable[[str], Json]) -> Json:
+        """See `shape.Run.ask`."""
+        stage = self._stage.name
+        if (done := calls.steps_of(self._job, stage).get(step)) is not None:
+            return done.result
+        while True:
+            began = time.monotonic()
+            call, ref = self._called(step, question)
+            try:
+                result = _plain(read(calls.text_of(self._job, call, self._lease, ref)))
+            except Unusable as problem:
+                calls.close_unusable(call, problem, self._lease)
+                continue
+            self._keep(stage, step, result, seconds=time.monotonic() - began, at=database.again(clock.now), call=call)
+            return result
+
+    def advance(self, share: float) -> None:
+        """See `shape.Run.advance`."""
+        self._tell(self._stage.share * min(max(share, 0.0), 1.0))
+
+    def deliver(self) -> list[Leased]:
+        """Record that all paid calls are done (T10)."""
+        at = database.again(clock.now)
+        called_at = self._main.called_at or at
+
+        @transaction.atomic
+        def done() -> list[Leased]:
+            held = lifecycle.held_by(self._lease)
+            if held is None:
+                return []
+            lease = lifecycle.deliver(
+                held,
+                at=at,
+                actor="worker",
+                ran_seconds=(at - called_at).total_seconds(),
+                usd_actual=self._cost(),
+                progress=sum(stage.share for stage in self.stages(saves=False)),
+            )
+            return [(lease, State.STORING)]
+
+        return database.again(done, look=lambda: lifecycle.given_out(at))
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _stage(self) -> PipelineStage:
+        if self._now is None:
+            raise RuntimeError("no stage is at work")
+        return self._now
+
+    def _called(self, step: str, question: Callable[[Unusable | None], Question]) -> tuple[Attempt, RemoteRef]:
+        """Return an open call of a step and its answer: one that a worker made who has died since, or a new one."""
+        last = database.again(lambda: calls.last_call(self._job, step))
+        if last is not None and last.outcome is None:
+            if (ref := calls.saved_answer(last)) is not None:
+                return last, ref
+            calls.close_lost(last, self._lease)
+        self._stop_unless_in_time()
+        before = None
+        if last is not None and last.outcome == Outcome.FAILED and last.reservation_id == self._main.reservation_id:
+            before = Unusable(last.error_kind, last.error_message)
+        return calls.make_call(self._job, self._main, self._lease, step, question(before))
+
+    def _stop_unless_in_time(self) -> None:
+        """Leave the next call to another worker if the time limit of this task could end it."""
+        if self._may_go_on() and time.monotonic() - self._began < SHARE_FOR_CALLS * settings.TIMES.long_task:
+            return
+
+        @transaction.atomic
+        def give_back() -> None:
+            held = lifecycle.held_by(self._lease)
+            if held is not None:
+                lifecycle.check_again(held, next_check_at=clock.now())
+
+        database.again(give_back)
+        wake.dispatcher()
+        raise Stopped
+
+    def _begin(self, name: str, *, at: datetime) -> None:
+        row, _ = JobStage.objects.get_or_create(job_id=self.job_id, name=name, step="", defaults={"started_at": at})
+        self._rows[name] = row
+        self._tell()
+
+    def _keep(
+        self,
+        name: str,
+        step: str,
+        result: Json,
+        *,
+        seconds: float,
+        at: datetime,
+        skipped: bool = False,
+        call: Attempt | None = None,
+    ) -> None:
+        """
+        Keep the result of a stage or step, and with it that of its call.
+
+        :raises Stopped: the lease is outdated. The result of a paid call is kept in any case.
+        """
+        packed = json.dumps(result, sort_keys=True, ensure_ascii=False)
+        cost = calls.cost_of(call) if call else None
+        values = {
+            "ended_at": at,
+            "seconds": round(seconds, 3),
+            "skipped": skipped,
+            "result": result,
+            "sha256": hashlib.sha256(packed.encode()).hexdigest(),
+        }
+
+        @transaction.atomic
+        def keep() -> bool:
+            held = lifecycle.held_by(self._lease)
+            if held is None and call is None:
+                return False
+            if call is not None and not lifecycle.end_call(call, Outcome.DELIVERED, at=at, cost=cost) and held is None:
+                words = f"Late answer to step {step}, call {call.number}. It may be billed."
+                lifecycle.note(self._job, at=at, actor="worker", reason=words)
+                return False
+            started_at = at - timedelta(seconds=seconds)
+            JobStage.objects.update_or_create(
+                job_id=self.job_id, name=name, step=step, defaults=values, create_defaults={**values, "started_at": started_at}
+            )
+            if held is None:
+                return False
+            Job.objects.filter(pk=self.job_id).update(worker_deaths=0)
+            return True
+
+        is_ours = database.again(keep)
+        if call is not None:
+            answers.drop(call)
+        if not is_ours:
+            raise Stopped
+        if not step:
+            self._rows[name] = JobStage(job_id=self.job_id, name=name, started_at=at, **values)
+            self._tell()
+
+    def _tell(self, further: float = 0.0) -> None:
+        """Tell how much of the whole work is done: the finished stages, and ``further`` of the one at work."""
+        done = sum(stage.share for stage in self._pipeline.stages if (row := self._rows.get(stage.name)) and row.ended_at)
+        Job.objects.filter(pk=self.job_id, fence=self._lease.fence).update(progress=round(min(done + further, 1.0), 3))
+        wake.jobs_changed([self.job_id])
+
+    def _cost(self) -> Decimal | None:
+        """Return what the provider charged for all answered calls; ``None`` unless it told that for each."""
+        paid = Attempt.objects.filter(reservation=self._main.reservation_id, outcome__in=(Outcome.DELIVERED, Outcome.FAILED))
+        told = list(paid.exclude(step="main").values_list("cost", flat=True))
+        return sum((cost for cost in told if cost is not None), Decimal(0)) if told and None not in told else None
+
+    def _fail(self, trouble: Trouble) -> None:
+        @transaction.atomic
+        def fail() -> None:
+            held = lifecycle.held_by(self._lease)
+            if held is not None:
+                lifecycle.fail(held, at=clock.now(), actor="worker", trouble=trouble)
+
+        database.again(fail)
+
+    def _put_back(self, trouble: Trouble) -> None:
+        @transaction.atomic
+        def put_back() -> None:
+            held = lifecycle.held_by(self._lease)
+            if held is None:
+                return
+            at = clock.now()
+            if held.state == State.STORING:
+                lifecycle.fail(held, at=at, actor="worker", trouble=trouble, outcome=Outcome.LOST, review=trouble.message)
+                return
+            again_at = progress.retry_at(held, at=at)
+            lifecycle.put_back(
+                held, at=at, actor="worker", outcome=Outcome.FAILED, spent=True, trouble=trouble, not_before=again_at
+            )
+
+        database.again(put_back)
+
+
+def _hook(when: str, job_id: int, stage: str, *error: BaseException) -> None:
+    """Call the hooks of the settings. What they raise is logged: it must not end a paid job."""
+    for path in settings.STAGE_HOOKS[when]:
+        try:
+            import_string(path)(job_id, stage, *error)
+        except Exception:
+            log.exception("hook %s failed %s stage %s of job %s", path, when, stage, job_id)
+
+
+def _plain(value: Json) -> Json:
+    """Return JSON whose texts PostgreSQL can store."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable(str(name)): _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
