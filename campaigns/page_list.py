@@ -70,11 +70,11 @@ class PagesPage:
 
 def look(user: User, picked: PageFilters, *, number: int, at: datetime) -> PagesPage:
     """Read a page of the user's pages."""
-    found = _filtered(user, picked).alias(tab=_TAB_OF)
-    counts: Counter[str] = Counter(dict(found.order_by().values_list("tab").annotate(pages=Count("*"))))
+    found = _filtered(user, picked)
+    counts: Counter[str] = Counter(dict(found.order_by().annotate(tab=_TAB_OF).values_list("tab").annotate(pages=Count("*"))))
     total = counts[picked.tab] if picked.tab else sum(counts.values())
     number = max(1, min(number, -(-total // A_PAGE)))
-    of_tab = found.filter(tab=picked.tab) if picked.tab else found
+    of_tab = found.alias(tab=_TAB_OF).filter(tab=picked.tab) if picked.tab else found
     shown = of_tab.select_related("job__model", "job__batch", "decided_by").order_by("-job_id")[(number - 1) * A_PAGE :][:A_PAGE]
     return PagesPage(_lines(list(shown), at=at), {tab: counts[tab] for tab in TABS}, number, total)
 

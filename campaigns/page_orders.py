@@ -167,3 +167,17 @@ def _deadline(text: str, order: Order, *, at: datetime) -> datetime | None:
     if deadline <= at:
         order.error("deadline", "The deadline has passed. Choose a later date, or leave it empty.")
     return deadline
+
+
+def _from_catalogue(text: str, owner: User, order: Order) -> list[Mapping[str, Any]]:
+    """Return the products of these SKUs, in this order."""
+    asked = split(text)
+    rows = {row.sku: row for row in CatalogueRow.objects.filter(owner=owner, sku__in=asked)} if asked else {}
+    if missing := [sku for sku in asked if sku not in rows]:
+        named = ", ".join(f"“{sku[:40]}”" for sku in missing[:3]) + ("…" if len(missing) > 3 else "")
+        order.error("skus", f"Not in your catalogue: {named}. Import {'it' if len(missing) == 1 else 'them'} or remove {'it' if len(missing) == 1 else 'them'}.")
+    return [rows[sku].data for sku in asked if sku in rows]
+
+
+def _pasted(text: str, order: Order) -> list[Mapping[str, Any]]:
+    return json.loads(text) if text.strip() else []

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -18,8 +19,8 @@ from campaigns.actions import NotAsShown, Offer
 from campaigns.catalogue_rows import skus_of
 from campaigns.models import Brand, PageDraft
 from campaigns.page_drafts import ONE, AlreadyMade, Body
+from campaigns.pages import plan
 from campaigns.pages.types import PageType
-from campaigns.views.access import written_url
 from campaigns.writing import WritingRefused
 from queue_app import clock
 from queue_app.models import User
@@ -40,20 +41,30 @@ NEEDED = {"target_url": "a target URL", "keywords": "a keyword", "product_data":
 class TypeCard:
     """A page type as the form offers it: what such a page is, and what its data must have."""
 
-    key: str
+    page_type: PageType
     is_about: str
     needs: str
 
     @property
     def name(self) -> str:
-        return self.key.capitalize()
+        return self.page_type.capitalize()
+
+    @property
+    def words(self) -> str:
+        """Return how long such a page is: “300–500 words”."""
+        low, high = plan.words(self.page_type)
+        return f"{low:,}–{high:,} words"
 
 
 CARDS = (
-    TypeCard(PageType.PRODUCT, "one product in detail", "one product"),
-    TypeCard(PageType.CATEGORY, "lists products", "2 or more products"),
-    TypeCard(PageType.COMPARISON, "products side by side", "2 or more products with the same attributes"),
-    TypeCard(PageType.GUIDE, "explains and answers", "product data or a brief"),
+    TypeCard(PageType.PRODUCT, "one product", f"a product with {plan.SPECS_LEAST} attributes or more"),
+    TypeCard(PageType.CATEGORY, "a list of products", f"{plan.LISTED_LEAST} products or more"),
+    TypeCard(
+        PageType.COMPARISON,
+        "side by side",
+        f"{plan.COMPARED_LEAST} to {plan.COMPARED_MOST} products that share {plan.SHARED_LEAST} attributes",
+    ),
+    TypeCard(PageType.GUIDE, "explains", f"a brief of {plan.BRIEF_LEAST} characters, or {plan.GUIDE_FACTS_LEAST} facts of products"),
 )
 
 
@@ -76,7 +87,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.POST.get("do") == "generate" and (job := form.generate(_offer(request.POST))) is not None:
         words = "Your page is queued." if form.is_new else "Your page was already queued. No duplicate was created."
         messages.success(request, words)
-        return redirect(written_url(job))
+        return redirect("campaigns:written", job)
     return render(request, "campaigns/pages/new.html", form.context(), status=422 if form.is_refused else 200)
 
 
@@ -174,15 +185,15 @@ class PageForm:
             "body": self.body,
             "draft": self.key,
             "saved": self.saved if self.saved and self.saved.made is None else None,
-            "conflict": written_url(self.conflict) if self.conflict else "",
+            "conflict": reverse("campaigns:written", args=[self.conflict]) if self.conflict else "",
             "refusal": self.refusal,
             "order": self.order,
             "errors": errors,
             "field_errors": [(name, errors.get(name, ())) for name in (*page_orders.FIELDS,)],
             "plan": self.order.plan if self.order.products or self.is_refused else (),
             "needed": needed,
-            "cards": [(card, self.body["page_type"] == card.key) for card in CARDS],
-            "card": next((card for card in CARDS if card.key == self.body["page_type"]), CARDS[0]),
+            "cards": [(card, self.body["page_type"] == card.page_type) for card in CARDS],
+            "card": next((card for card in CARDS if card.page_type == self.body["page_type"]), CARDS[0]),
             "languages": page_orders.languages(),
             "statuses": page_orders.STATUSES.items(),
             "brands": self._brands(),

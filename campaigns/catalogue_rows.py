@@ -1,0 +1,2 @@
+def skus_of(owner):
+    return []
