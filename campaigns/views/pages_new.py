@@ -34,7 +34,7 @@ from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailab
 REFUSALS = (WritingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused)
 SKUS_SHOWN = 500  # as suggestions of the field
 # what must be there, as the summary names it while it is still empty
-NEEDED = {"target_url": "a target URL", "keywords": "a keyword", "product_data": "product data"}
+NEEDED = {"target_url": "a target URL", "keywords": "a keyword"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def new(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Draft discarded.")
         return redirect("campaigns:page-new")
     form.save()
-    if request.POST.get("do") == "generate" and (job := form.generate(_offer(request.POST))) is not None:
+    if request.POST.get("do") == "generate" and (job := form.generate(offer_of(request.POST))) is not None:
         words = "Your page is queued." if form.is_new else "Your page was already queued. No duplicate was created."
         messages.success(request, words)
         return redirect("campaigns:written", job)
@@ -105,14 +105,16 @@ def _posted(request: HttpRequest, owner: User, *, at: datetime) -> "PageForm":
     """Read a post. A value that the page cannot have sent is read as empty."""
     typed = {name: storable(request.POST.get(name, "")) for name in page_orders.FIELDS}
     body = page_orders.with_voice({**typed, "page_type": typed["page_type"] or PageType.PRODUCT})
-    return PageForm(owner, body, None, at=at, key=_uuid(request.POST.get("draft", "")), was_voiced=typed["voice_of"])
+    return PageForm(owner, body, None, at=at, key=uuid_of(request.POST.get("draft", "")), was_voiced=typed["voice_of"])
 
 
-def _offer(post: QueryDict) -> Offer:
+def offer_of(post: QueryDict) -> Offer:
+    """Return the number of pages and the price that the pressed button named."""
     return Offer(*(numbers.of_row(post.get(name, "")) for name in ("told_count", "told_tickets")))
 
 
-def _uuid(text: str) -> uuid.UUID:
+def uuid_of(text: str) -> uuid.UUID:
+    """Return the id of a draft; a new one for anything else."""
     try:
         return uuid.UUID(text)
     except ValueError:
@@ -177,6 +179,8 @@ class PageForm:
     def context(self) -> dict[str, Any]:
         """Return the content of the page and of its changing parts."""
         needed = [words for name, words in NEEDED.items() if self._is_empty(name)]
+        if not self._has_data:
+            needed.append("product data" if self.body["page_type"] != PageType.GUIDE else "product data or a brief")
         errors = dict(self.order.errors)
         if not self.is_refused:  # somebody is still typing
             errors = {name: said for name, said in errors.items() if not self._is_empty(name)}
@@ -190,7 +194,7 @@ class PageForm:
             "order": self.order,
             "errors": errors,
             "field_errors": [(name, errors.get(name, ())) for name in (*page_orders.FIELDS,)],
-            "plan": self.order.plan if self.order.products or self.is_refused else (),
+            "plan": self.order.plan if self._has_data or self.is_refused else (),
             "needed": needed,
             "cards": [(card, self.body["page_type"] == card.page_type) for card in CARDS],
             "card": next((card for card in CARDS if card.page_type == self.body["page_type"]), CARDS[0]),
@@ -206,13 +210,13 @@ class PageForm:
         }
 
     def _is_empty(self, name: str) -> bool:
-        if name == "product_data":
-            return not self.order.products and bool(self.order.plan or self.order.errors.get(name)) and not self._typed_data
         return name in self.order.errors and not str(self.body[name]).strip()
 
     @property
-    def _typed_data(self) -> bool:
-        return bool(self.body["product_data"].strip() or self.body["skus"].strip())
+    def _has_data(self) -> bool:
+        """Whether there is anything to write from."""
+        names = ("product_data", "skus", *(["brief"] if self.body["page_type"] == PageType.GUIDE else []))
+        return any(self.body[name].strip() for name in names)
 
     def _brands(self) -> Sequence[str]:
         """Return the brands whose voice can be filled in."""

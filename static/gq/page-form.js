@@ -64,6 +64,22 @@
   };
   for (const field of form.querySelectorAll("[data-tokens]")) upgrade(field);
 
+  // cells that are being typed in stay as they are when the rows around them are renewed
+  let typed = [];
+  form.addEventListener("htmx:beforeSwap", () => {
+    typed = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one.value !== one.defaultValue)
+      .map((one) => [one.id, one.value, one === document.activeElement && one.selectionStart]);
+  });
+  form.addEventListener("htmx:afterSwap", () => {
+    for (const [id, value, caret] of typed) {
+      const one = document.getElementById(id);
+      if (!one) continue;
+      one.value = value;
+      if (caret !== false && one === document.activeElement) one.setSelectionRange(caret, caret);
+    }
+    typed = [];
+  });
+
   document.addEventListener("htmx:afterSettle", () => {
     for (const field of form.querySelectorAll("[aria-describedby^=note-]")) {
       const note = document.getElementById(field.getAttribute("aria-describedby").split(" ")[0]);

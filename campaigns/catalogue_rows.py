@@ -1,2 +1,0 @@
-def skus_of(owner):
-    return []
