@@ -78,6 +78,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.webhooks:url_for": "WEBHOOK_URL",
         "queue_app.work.retention:prune": "WEBHOOKS_KEPT_DAYS=WEBHOOKS_KEPT",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
+        "queue_app.work.pipeline.running:_hook": "STAGE_HOOKS_BEFORE=STAGE_HOOKS STAGE_HOOKS_AFTER=STAGE_HOOKS "
+        "STAGE_HOOKS_ERROR=STAGE_HOOKS",
         "queue_app.work.accounts:_studio_config": "STUDIO_URL",
         "queue_app.http.client:request": "TRUSTED_ORIGINS",
         "queue_app.outbox.webhooks:deliver": "WEBHOOK_TRUSTED_ORIGINS",
@@ -228,6 +230,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.accounts:_provider_config": "key adapter base_url api_key_env webhook_secret_env options",
         "queue_app.work.capacity:_LIMITS": "max_concurrent paused paused_reason paused_until daily_budget_usd",
         "queue_app.work.lookup:look_up": "can_look_up",
+        "queue_app.work.pipeline.calls:_lost": "may_repeat",
         "queue_app.rules.lookup:Walk": "trusts_list=trusted",
         **_WHY,
     },
