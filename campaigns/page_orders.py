@@ -9,9 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns.models import Brand, CatalogueRow
+from campaigns.catalogue_rows import look_up, pasted
+from campaigns.models import Brand
 from campaigns.page_drafts import Body
 from campaigns.pages import inputs, plan
+from campaigns.pages.grid import FileRefused
 from campaigns.pages.inputs import InputsRefused
 from campaigns.pages.languages import LANGUAGES
 from campaigns.pages.types import PageRequest, PageType
@@ -88,7 +90,9 @@ def read(body: Body, owner: User, *, at: datetime) -> Order:
     for name in NAMES:
         if (number := _whole(body[name], name, order)) is not None:
             metadata[name] = number
-    kept = {name: value for name, value in metadata.items() if value or name in ("page_type", "target_url", "keywords", "language")}
+    kept = {
+        name: value for name, value in metadata.items() if value or name in ("page_type", "target_url", "keywords", "language")
+    }
     order.products = products
     order.wanted = Wanted(kept, body["brief"].strip(), _deadline(body["deadline"], order, at=at))
     check(order)
@@ -172,12 +176,19 @@ def _deadline(text: str, order: Order, *, at: datetime) -> datetime | None:
 def _from_catalogue(text: str, owner: User, order: Order) -> list[Mapping[str, Any]]:
     """Return the products of these SKUs, in this order."""
     asked = split(text)
-    rows = {row.sku: row for row in CatalogueRow.objects.filter(owner=owner, sku__in=asked)} if asked else {}
-    if missing := [sku for sku in asked if sku not in rows]:
-        named = ", ".join(f"“{sku[:40]}”" for sku in missing[:3]) + ("…" if len(missing) > 3 else "")
-        order.error("skus", f"Not in your catalogue: {named}. Import {'it' if len(missing) == 1 else 'them'} or remove {'it' if len(missing) == 1 else 'them'}.")
-    return [rows[sku].data for sku in asked if sku in rows]
+    found = look_up(owner, asked) if asked else {}
+    if missing := [sku for sku in asked if sku not in found]:
+        named = ", ".join(f"“{sku[:40]}”" for sku in missing[:3]) + (", …" if len(missing) > 3 else "")
+        order.error("skus", f"Not in your catalogue: {named}. Import or remove {'it' if len(missing) == 1 else 'them'}.")
+    return [found[sku] for sku in asked if sku in found]
 
 
-def _pasted(text: str, order: Order) -> list[Mapping[str, Any]]:
-    return json.loads(text) if text.strip() else []
+def _pasted(text: str, order: Order) -> Sequence[Mapping[str, Any]]:
+    if not text.strip():
+        return []
+    try:
+        return pasted(text)
+    except FileRefused as refusal:
+        for message in refusal.messages:
+            order.error("product_data", message)
+        return []

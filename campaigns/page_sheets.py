@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns import writing
-from campaigns.catalogue_rows import data_of
+from campaigns.catalogue_rows import look_up
 from campaigns.models import Page
 from campaigns.page_drafts import Body
 from campaigns.pages import table
@@ -122,7 +122,7 @@ def rest(body: Body, kept: Collection[int]) -> Body | None:
 
 def _rules(owner: User, *, at: datetime) -> Rules:
     zone = timezone.get_current_timezone()
-    return Rules(settings.PAGE_LANGUAGES, at, zone, lambda skus: data_of(owner, skus))
+    return Rules(settings.PAGE_LANGUAGES, at, zone, lambda skus: look_up(owner, skus))
 
 
 def _versions(rows: Sequence[TableRow], owner: User) -> dict[int, str]:

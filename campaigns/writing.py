@@ -177,9 +177,7 @@ def write_draft(
 
 
 @transaction.atomic(durable=True)
-def new_version(
-    page: Page, *, brief: str, voice: str, key: str, shown: Offer, at: datetime, by: User
-) -> tuple[Job, bool]:
+def new_version(page: Page, *, brief: str, voice: str, key: str, shown: Offer, at: datetime, by: User) -> tuple[Job, bool]:
     """
     Queue a page with the same data as this one, with another brief and voice, once per ``key`` (that of the form) and words.
     Return its job, and whether it is new. Its owner pays. Raises as `write`, and:

@@ -287,5 +287,7 @@ def _column(name: str, sheet: Sheet) -> str:
 
 
 def _file(text: str, name: str) -> HttpResponse:
-    safe = re.sub(r'[^\w .()-]+', "_", name)
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{safe}"'})
+    safe = re.sub(r"[^\w .()-]+", "_", name)
+    return HttpResponse(
+        text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{safe}"'}
+    )

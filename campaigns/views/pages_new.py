@@ -16,8 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from campaigns import holds, page_drafts, page_orders, writing
 from campaigns.actions import NotAsShown, Offer
-from campaigns.catalogue_rows import skus_of
-from campaigns.models import Brand, PageDraft
+from campaigns.models import Brand, CatalogueRow, PageDraft
 from campaigns.page_drafts import ONE, AlreadyMade, Body
 from campaigns.pages import plan
 from campaigns.pages.types import PageType
@@ -64,7 +63,9 @@ CARDS = (
         "side by side",
         f"{plan.COMPARED_LEAST} to {plan.COMPARED_MOST} products that share {plan.SHARED_LEAST} attributes",
     ),
-    TypeCard(PageType.GUIDE, "explains", f"a brief of {plan.BRIEF_LEAST} characters, or {plan.GUIDE_FACTS_LEAST} facts of products"),
+    TypeCard(
+        PageType.GUIDE, "explains", f"a brief of {plan.BRIEF_LEAST} characters, or {plan.GUIDE_FACTS_LEAST} facts of products"
+    ),
 )
 
 
@@ -203,7 +204,7 @@ class PageForm:
             "brands": self._brands(),
             "brand": Brand.objects.named(self.body["brand"]) if self.owner.is_staff else None,
             "has_new_voice": self.has_new_voice,
-            "skus": skus_of(self.owner)[:SKUS_SHOWN],
+            "skus": CatalogueRow.objects.filter(owner=self.owner).order_by("sku").values_list("sku", "name")[:SKUS_SHOWN],
             "rank": self.rank,
             "cost": self.cost,
             "hold": self._hold(),
