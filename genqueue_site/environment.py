@@ -74,6 +74,18 @@ def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def choices(name: str, allowed: Collection[str]) -> list[str]:
+    """
+    Return some of the ``allowed`` values, each once; all of them if the variable is not set.
+
+    :raises ImproperlyConfigured: none, or one that is not allowed.
+    """
+    found = list(dict.fromkeys(names(name, ",".join(allowed))))
+    if not found or not {*found} <= {*allowed}:
+        raise _bad(name, text(name), f"one or more of {', '.join(allowed)}, separated by commas")
+    return found
+
+
 def origin(name: str, default: str) -> str:
     """:raises ImproperlyConfigured: not ``http(s)://host[:port]`` alone."""
     return _origin(name, text(name, default))

@@ -9,6 +9,7 @@ import django_stubs_ext
 import environ
 import structlog
 
+from campaigns.pages.languages import LANGUAGES as LANGUAGES_OF_PAGES
 from genqueue_site import environment as env
 from genqueue_site import logs
 from queue_app.rules.times import Times
@@ -299,9 +300,15 @@ SWEEPS = ["campaigns.breaker.look"]
 # jobs that work in several stages: job type → dotted path of what says which (`queue_app.work.pipeline.Pipeline`)
 PIPELINES = {"page": "campaigns.pages.pipeline.PAGES"}
 # called with the job's id and the name of a stage before it, after it, and with the error if it fails
-STAGE_HOOKS = {when: env.names(f"STAGE_HOOKS_{when.upper()}") for when in ("before", "after", "error")}
+STAGE_HOOKS = {
+    "before": env.names("STAGE_HOOKS_BEFORE"),
+    "after": env.names("STAGE_HOOKS_AFTER"),
+    "error": env.names("STAGE_HOOKS_ERROR"),
+}
 # what schedules can make: name → dotted path of its maker (`queue_app.work.makers.Maker`)
 SCHEDULED = {"job": "queue_app.work.makers.jobs", "campaign": "campaigns.scheduled.campaigns"}
+# what pages can be written in, in the order that forms show
+PAGE_LANGUAGES = env.choices("PAGE_LANGUAGES", [*LANGUAGES_OF_PAGES])
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

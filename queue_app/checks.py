@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
+from django.utils.module_loading import import_string
 
 from queue_app.models import ModelRoute
 from queue_app.providers import registry
@@ -57,6 +58,21 @@ def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
             id="queue_app.W001",
         )
     ]
+
+
+@register()
+def stage_hooks_exist(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the functions to call around stages can be imported: a misspelled one would fail every page."""
+    found: list[CheckMessage] = []
+    for moment, paths in settings.STAGE_HOOKS.items():
+        for path in paths:
+            try:
+                import_string(path)
+            except ImportError as problem:
+                hint = "Name functions by dotted paths, separated by commas, such as shop.pages.published."
+                words = f"STAGE_HOOKS_{moment.upper()}: {path} can't be imported ({problem})."
+                found.append(Error(words, hint=hint, id="queue_app.E003"))
+    return found
 
 
 def least_retry(conf: Mapping[str, Any]) -> int:

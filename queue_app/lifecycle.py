@@ -768,19 +768,22 @@ def begin_call(main: Attempt, lease: Lease, step: str, *, at: datetime) -> Attem
         )
 
 
+@transaction.atomic
 def end_call(
     attempt: Attempt, outcome: Outcome, *, at: datetime, trouble: Trouble | None = None, cost: Decimal | None = None
 ) -> bool:
     """
     Record the outcome of a step's call; return whether it had none yet. If the job was asked to stop meanwhile, it can end now.
 
-    Runs in the caller's transaction. The call counts as paid unless it was not accepted; it does not count as a try of the job.
+    The call does not count as a try of the job.
     """
+    job = Job.objects.lock().get(pk=attempt.job_id)  # before its attempt, as everywhere
     told = {"cost": cost, "cost_source": CostSource.VENDOR} if cost is not None else {}
     words = {"error_kind": trouble.code[:20], "error_message": trouble.message} if trouble else {}
     open_one = Attempt.objects.filter(pk=attempt.pk, outcome=None)
     ended = open_one.update(outcome=outcome, ended_at=at, remote_id=str(attempt.pk), **told, **words)
-    Job.objects.filter(pk=attempt.job_id, state=State.CANCELLING).update(next_check_at=at)
+    if job.state == State.CANCELLING:
+        check_now(job, at=at)
     return bool(ended)
 
 

@@ -68,6 +68,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.throttling:rate": "API_READS_PER_MINUTE API_WRITES_PER_MINUTE",
         "django_q.conf:Conf": "REDIS_URL=redis WORKERS=workers LONG_WORKERS=workers",
         "queue_app.models.settings:QueueSettings.peak_zone": "QUEUE_TIME_ZONE",
+        "campaigns.pages.languages:offered": "PAGE_LANGUAGES",
         "queue_app.work.storing:_fetch": "ASSET_MAX_MEGABYTES=ASSET_MAX_BYTES",
         "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",
         "queue_app.work.accounts:_provider_config": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS FAL_KEY=PROVIDER_KEYS "
@@ -77,6 +78,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.webhooks:url_for": "WEBHOOK_URL",
         "queue_app.work.retention:prune": "WEBHOOKS_KEPT_DAYS=WEBHOOKS_KEPT",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
+        "queue_app.work.pipeline.running:_hook": "STAGE_HOOKS_BEFORE=STAGE_HOOKS STAGE_HOOKS_AFTER=STAGE_HOOKS "
+        "STAGE_HOOKS_ERROR=STAGE_HOOKS",
         "queue_app.work.accounts:_studio_config": "STUDIO_URL",
         "queue_app.http.client:request": "TRUSTED_ORIGINS",
         "queue_app.outbox.webhooks:deliver": "WEBHOOK_TRUSTED_ORIGINS",
@@ -227,6 +230,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.accounts:_provider_config": "key adapter base_url api_key_env webhook_secret_env options",
         "queue_app.work.capacity:_LIMITS": "max_concurrent paused paused_reason paused_until daily_budget_usd",
         "queue_app.work.lookup:look_up": "can_look_up",
+        "queue_app.work.pipeline.calls:_lost": "may_repeat",
         "queue_app.rules.lookup:Walk": "trusts_list=trusted",
         **_WHY,
     },

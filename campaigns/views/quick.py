@@ -22,7 +22,7 @@ from queue_app.rules import priority
 from queue_app.rules.numbers import counted
 from queue_app.ui import parameters
 from queue_app.ui.parameters import Choices, Field, ImageField, Typed
-from queue_app.work import capacity, intake, usual
+from queue_app.work import capacity, intake, pipeline, usual
 
 OFFERED = (*parameters.NAMES, "images")  # parameters with a field in the form
 FIRST_CHOICE = "sora-2"
@@ -115,10 +115,10 @@ def read(given: QueryDict, owner: User, *, at: datetime, is_look: bool) -> Quick
     """
     Read the form. For a look, a job type that is not offered is replaced by that of the model, a model that is not available or
     not for the job type by the first that is, and values that the model does not offer by its defaults. Otherwise they stay, for
-    intake to refuse.
+    intake to refuse. Models for what takes more than a prompt, such as pages, are not offered here.
     """
     ways = capacity.usable_routes()
-    by_key = {model.key: model for model in _in_order(capacity.available_models(ways).values())}
+    by_key = {model.key: model for model in _in_order(capacity.available_models(ways).values()) if not pipeline.of(model.medium)}
     kinds = _kinds(owner, by_key.values(), ways)
     asked, asked_kind = given.get("model", ""), given.get("kind", "")
     kind = next((one for one in kinds if one.kind.key == asked_kind), None)

@@ -85,7 +85,8 @@ class ScheduleLine:
         request = self.schedule.request
         if self.schedule.makes == scheduled.CAMPAIGN:
             return f"Campaign: {scheduled.summary(request)}, {request.get('model', '')}"
-        return f"{str(request.get('kind') or 'job').capitalize()}, {request['model']}: {makers.summary(request)}"
+        made = ", ".join(filter(None, [str(request.get("kind") or "job").capitalize(), request["model"]]))
+        return f"{made}: {makers.summary(request)}"
 
     @property
     def calendar(self) -> str:

@@ -148,7 +148,7 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
     change_form_template = "admin/queue_app/provideraccount/change_form.html"
     fieldsets = (
         (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "webhook_secret_env", "options")}),
-        ("Lookups", {"fields": ("can_look_up", "trusts_list")}),
+        ("Lost answers", {"fields": ("can_look_up", "trusts_list", "may_repeat")}),
         ("Limit", {"fields": ("max_concurrent", "lowered_by", "lowered_at", "cooldown_until", "failures_in_a_row")}),
         ("Budget", {"fields": ("daily_budget_usd",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),

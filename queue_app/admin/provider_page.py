@@ -60,6 +60,7 @@ def about(account: ProviderAccount, *, at: datetime) -> dict[str, Any]:
         "p95": _milliseconds(facts.latency.p95),
         "today": facts.today,
         "month": facts.month,
+        "repeated": facts.repeated,
         "budget": account.daily_budget_usd,
         "left": max(account.daily_budget_usd - facts.today.total, 0) if account.daily_budget_usd else None,
         "meter": _meter(account, facts),

@@ -19,6 +19,7 @@ from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobOut
 from queue_app.insight import positions, remedies, waiting
 from queue_app.insight import stages as staging
+from queue_app.insight.stages import Kept
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Attempt, Batch, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
@@ -85,9 +86,10 @@ def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str,
     claimed = [row for row in rows if row.attempt_number]  # before its first claim a job has no attempt, no file, no charge
     tries, events, files = rows_of.attempts(claimed), rows_of.events(claimed), rows_of.files(claimed)
     outlook, money = waiting.outlook(rows, at=at, share=True), rows_of.tickets(claimed)
-    beyond = _beyond_stopping(claimed)
+    beyond, kept = _beyond_stopping(claimed), staging.kept_of(claimed)
     facts = (
-        _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
+        _job(row, outlook, money.get(row.pk) or _untouched(row), beyond, request)
+        | _stages(row, events[row.pk], kept[row.pk], outlook.at)
         | {"attempts": tries[row.pk], **_remedy(row, tries[row.pk]), **_results(files[row.pk], request)}
         for row in rows
     )
@@ -124,10 +126,12 @@ def _row(row: Job) -> dict[str, Any]:
     }
 
 
-def _job(
-    row: Job, outlook: Outlook, events: list[JobEvent], money: dict[str, int], beyond: set[int], request: Request
-) -> dict[str, Any]:
-    stages = staging.stages(row, events, at=outlook.at)
+def _stages(row: Job, events: list[JobEvent], kept: Kept, at: datetime) -> dict[str, Any]:
+    stages = staging.stages(row, events, at=at, kept=kept)
+    return {"stage": staging.current(stages), "stages": stages, "checks": kept.checks, "verdict": kept.verdict}
+
+
+def _job(row: Job, outlook: Outlook, money: dict[str, int], beyond: set[int], request: Request) -> dict[str, Any]:
     return {
         **_row(row),
         "done": not row.is_open,
@@ -144,8 +148,6 @@ def _job(
         "eta": outlook.eta(row),
         "waiting_on": [_blocker(one, row, request) for one in outlook.waiting_on(row)],
         "waiting": outlook.sentence(row),
-        "stage": staging.current(stages),
-        "stages": stages,
         "tickets": money,
         "cost": cost(row),
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,

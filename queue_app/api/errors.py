@@ -22,7 +22,7 @@ from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.bulk import BulkRefused
 from queue_app.work.endpoints import DeliveryRefused, EndpointRefused, TooManyEndpoints
-from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable, PlanRefused
 from queue_app.work.jobs import PriorityRestricted
 from queue_app.work.keys import KeyRefused, KeyRevoked, KeysFull, TooManyKeys
 from queue_app.work.schedules import ScheduleRefused, TooManySchedules
@@ -55,6 +55,7 @@ class TwinStillRunning(Exception):
 
 # exception: status, code, title; the first that matches
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
+    PlanRefused: (422, "page_plan_refused", "The data does not carry this page"),  # before the exception that it is a case of
     IntakeRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),

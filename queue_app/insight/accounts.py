@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
+from queue_app.insight import repeats
 from queue_app.models import Attempt, InboundWebhook, ModelRoute, Outcome, ProviderAccount
 from queue_app.models.job import slots_in_use
 from queue_app.work import budgets
@@ -21,6 +22,7 @@ CALLS_TIMED, FAILURES_SHOWN = 200, 8
 
 
 class _Call(NamedTuple):
+    step: str
     route: int | None
     job: int
     called_at: datetime
@@ -64,7 +66,10 @@ class RouteFacts:
 
 @dataclass(frozen=True)
 class AccountFacts:
-    """An account at one moment: its used slots, and its recent calls. ``today`` and ``month`` (30 days) are its cost."""
+    """
+    An account at one moment: its used slots, and its recent calls. ``today`` and ``month`` (30 days) are its cost; ``repeated``,
+    today's lost calls that were sent again.
+    """
 
     running: int
     latency: Latency
@@ -72,6 +77,7 @@ class AccountFacts:
     routes: Sequence[RouteFacts]
     today: Spend
     month: Spend
+    repeated: int
     last_webhook: datetime | None
     webhooks: int
 
@@ -89,6 +95,7 @@ def look(account: ProviderAccount, *, at: datetime) -> AccountFacts:
         routes=_routes(account, recent),
         today=budgets.spent(account.pk, since=begins),
         month=budgets.spent(account.pk, since=at - MONTH),
+        repeated=repeats.by_account(since=begins).get(account.pk, 0),
         last_webhook=heard.order_by("-received_at").values_list("received_at", flat=True).first(),
         webhooks=heard.filter(received_at__gt=at - DAY).count(),
     )
@@ -97,14 +104,19 @@ def look(account: ProviderAccount, *, at: datetime) -> AccountFacts:
 def _calls(account: ProviderAccount) -> list[_Call]:
     sent = Attempt.objects.filter(account=account, called_at__isnull=False, preview=account.is_preview)
     was_answered = ExpressionWrapper(Q(lookups=[]), output_field=BooleanField())
-    names = ("route", "job", "called_at", "accepted_at", "ended_at", "outcome", "error_kind", "error_message", "job__ran_seconds")
+    names = (
+        *("step", "route", "job", "called_at", "accepted_at", "ended_at", "outcome"),
+        *("error_kind", "error_message", "job__ran_seconds"),
+    )
     rows = sent.annotate(was_answered=was_answered).order_by("-called_at").values_list(*names, "was_answered")
     return [_Call(*row) for row in rows[:CALLS_READ]]
 
 
 def _latency(calls: Sequence[_Call]) -> Latency:
     timed = [(call.accepted_at - call.called_at).total_seconds() for call in calls if call.accepted_at and call.was_answered]
-    seconds = sorted(timed[:CALLS_TIMED])
+    seconds = sorted(
+        one for one in timed[:CALLS_TIMED] if one
+    )  # a job in several steps is accepted as it begins: that is no call
     if not seconds:
         return Latency(0, None, None)
     return Latency(len(seconds), median(seconds), seconds[ceil(0.95 * len(seconds)) - 1])
@@ -123,7 +135,7 @@ def _routes(account: ProviderAccount, calls: Sequence[_Call]) -> list[RouteFacts
     for route in (
         ModelRoute.objects.filter(account=account).select_related("model").order_by("-active", "model", "position", "id")
     ):
-        ended = [call for call in of_route[route.pk] if call.outcome]
+        ended = [call for call in of_route[route.pk] if call.outcome and call.step == "main"]
         seconds = [call.ran_seconds for call in ended if call.outcome == Outcome.DELIVERED and call.ran_seconds is not None]
         failed = sum(call.outcome not in (Outcome.DELIVERED, Outcome.CANCELLED) for call in ended)
         found.append(RouteFacts(route, median(seconds) if seconds else None, failed, len(ended)))

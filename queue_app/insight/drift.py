@@ -23,7 +23,7 @@ _CHARGED = """
       FROM queue_app_attempt attempt
       JOIN queue_app_job job ON job.id = attempt.job_id
      WHERE attempt.cost_source = 'vendor' AND attempt.ended_at >= %(since)s AND attempt.ended_at < %(until)s
-       AND attempt.outcome = 'delivered' AND attempt.preview = %(preview)s
+       AND attempt.outcome = 'delivered' AND attempt.preview = %(preview)s AND attempt.step = 'main'
      GROUP BY 1, 2, 3
      ORDER BY sum(attempt.cost) DESC, 1, 2, 3
      LIMIT %(most)s

@@ -19,13 +19,27 @@ from queue_app.rules import priority
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.ui import display, holds
-from queue_app.work import uploads, usual
+from queue_app.work import pipeline, uploads, usual
 
 # status of a stage → its name in the stepper and its glyph
-STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
-SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names too long for a column of the stepper
+STEPS = {
+    "done": ("done", "completed"),
+    "now": ("now", "running"),
+    "wait": ("todo", ""),
+    "bad": ("bad", "failed"),
+    "skipped": ("todo", ""),
+}
+# names too long for a column of the stepper
+SHORT = {
+    "post-processing": "Post\N{NON-BREAKING HYPHEN}process",
+    "context building": "Context",
+    "component generation": "Components",
+    "template assembly": "Assembly",
+    "quality validation": "Quality",
+}
 # first word of a note → its glyph
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
+MAIN = "main"  # the step of the attempts that are the job's own
 LONGEST_EXCERPT, TITLE_MOST = 20_000, 80  # characters
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
@@ -57,7 +71,8 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
     eta = looked.eta(job)
     limits = holds.of_job(job, looked, at, group=group)
     on_hold = bool(limits and limits[0].is_pause)
-    attempts = list(job.attempts.select_related("account", "route").order_by("number"))
+    every = list(job.attempts.select_related("account", "route").order_by("created_at", "number"))
+    attempts, calls = ([one for one in every if (one.step == MAIN) == is_main] for is_main in (True, False))
     return {
         "job": job,
         "title": title(job),
@@ -70,8 +85,10 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "p50": display.duration(eta.p50_seconds) if eta and eta.p50_seconds is not None else "",
         "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
         "basis": eta.basis if eta else "",
-        "stages": _steps(job, stages.stages(job, events, at=at), on_hold=on_hold),
+        "stages": _steps(job, stages.stages(job, events, at=at, kept=stages.kept_of([job])[job.pk]), on_hold=on_hold),
         "attempts": [_attempt(job, one, at) for one in attempts],
+        "calls": [_call(job, one, at) for one in calls],
+        "in_steps": pipeline.of(job.kind_id) is not None,
         "next_attempt": _next_attempt(job, at),
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "number", "kind")),
@@ -130,11 +147,14 @@ def excerpt(file: Asset | None) -> str:
 
 def _steps(job: Job, found: Sequence[Stage], *, on_hold: bool) -> list[dict[str, str]]:
     shown = []
+    next_up = next((stage for stage in found if stage.status == "wait"), None)
     for stage in found:
         name, icon = STEPS[stage.status]
         time = display.span(stage.seconds) if stage.seconds else ""
-        if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
+        if stage == next_up and job.state == State.QUEUED:
             name, icon, time = ("wait", "pause", "on hold") if on_hold else ("wait", "queued", "waiting for a slot")
+        elif stage.status == "skipped":
+            time = "skipped"
         elif stage.name == "generation" and stage.status == "wait" and job.is_open:
             time = f"usually {display.duration(usual.of(job.model).seconds)}"
         shown.append({"name": SHORT.get(stage.name, stage.name.capitalize()), "class": name, "icon": icon, "time": time})
@@ -143,7 +163,7 @@ def _steps(job: Job, found: Sequence[Stage], *, on_hold: bool) -> list[dict[str,
 
 def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     ran = ((attempt.ended_at or at) - attempt.called_at).total_seconds() if attempt.called_at else None
-    if attempt.number == job.attempt_number and job.ran_seconds is not None:
+    if attempt.step == MAIN and attempt.number == job.attempt_number and job.ran_seconds is not None:
         ran = job.ran_seconds  # until the provider was done; saving the files is not its time
     word, state = attempt.get_outcome_display() or "running", OUTCOMES[attempt.outcome]
     if not attempt.outcome and not attempt.called_at:
@@ -159,6 +179,15 @@ def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
         "task": attempt.remote_id or "",
         "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
         "ran": display.span(ran) if ran is not None else "–",
+    }
+
+
+def _call(job: Job, call: Attempt, at: datetime) -> dict[str, Any]:
+    """Return a call of a job that makes several (I46): what it was for, and whether it may be billed without a result."""
+    return _attempt(job, call, at) | {
+        "step": call.step.capitalize(),
+        "cost": "–" if call.cost is None else f"${call.cost:.4f}",
+        "may_be_billed": call.outcome == Outcome.ABANDONED,
     }
 
 

@@ -20,7 +20,9 @@ from queue_app.work import policy
 log = logging.getLogger(__name__)
 BEGINNING = "Daily budget of $"  # of the reason of such a pause
 
-# by the day of the create call; jobs that were just claimed have not been called yet
+# By the day of the create call; jobs that were just claimed have not been called yet. The cost of a job in several steps is that
+# of its main attempts, which includes its calls. What comes on top: a call that was given up and repeated, which may be billed once
+# more, at most as the whole job; and finished calls, as the provider told their cost, of a main attempt that ended without one.
 _SPENT = Statement("""
     SELECT coalesce(sum(found.cost), 0), coalesce(sum(found.estimate) FILTER (WHERE found.outcome IS NULL), 0),
            coalesce(sum(found.estimate) FILTER (WHERE found.outcome IS NOT NULL), 0)
@@ -30,6 +32,11 @@ _SPENT = Statement("""
                     THEN (SELECT usd_estimate FROM queue_app_job job WHERE job.id = attempt.job_id) END
           FROM queue_app_attempt attempt
          WHERE attempt.account_id = %(account)s AND attempt.called_at >= %(since)s AND NOT attempt.preview
+           AND (attempt.step = 'main' OR NOT EXISTS (
+                SELECT 1 FROM queue_app_attempt main
+                 WHERE main.reservation_id = attempt.reservation_id AND main.step = 'main'
+                   AND (main.outcome IN ('abandoned', 'lost')
+                        OR (attempt.outcome IS DISTINCT FROM 'abandoned' AND (main.outcome IS NULL OR main.cost IS NOT NULL)))))
          UNION ALL
         SELECT NULL, NULL, job.usd_estimate
           FROM queue_app_job job

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,9 @@ from queue_app.models import ApiKey, Batch, GenerationModel, Job, Kind, ModelRou
 from queue_app.models.job import LABEL_MOST
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity, followers, routes, uploads
+from queue_app.work import capacity, followers, pipeline, routes, uploads
 from queue_app.work.endpoints import address_problem
+from queue_app.work.pipeline import Pipeline
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
@@ -27,16 +28,18 @@ BATCH_NAME_MOST, BATCH_LIMIT_MOST = 200, 50
 TOLD_MOST = 5  # most problems in one message
 OUT_OF_REACH = "Providers can't load images from this site: it has no public https address. Ask staff to set PUBLIC_URL."
 NO_UPLOAD = "This image is no longer available. Upload it again."
+NEW_VERSION = "Make a new version of the page instead."
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL in JSON, but not an escaped backslash followed by u0000
 
 
 @dataclass(frozen=True)
 class Draft:
     """
-    A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given. ``priority_reasons`` are the rules
+    A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given, and of a kind that only one model
+    makes, such as pages, an empty ``model``. ``priority_reasons`` are the rules
     behind a priority that the owner did not request. ``callback_url`` is called at its end, empty: none. ``label`` distinguishes
     the job in its batch; a long one is cut. ``notify``: the owner gets a notice of its end, as nothing else tells of it.
-    ``held_for``: it enters on hold (`work.holds`).
+    ``held_for``: it enters on hold (`work.holds`). ``prompt`` may be empty if its kind has a pipeline, which then says it.
     """
 
     model: str
@@ -85,6 +88,10 @@ def not_offered(model: str, offered: Iterable[str]) -> str:
     return f"{model} is not available right now. Available models: {', '.join(sorted(offered)) or 'none'}."
 
 
+class PlanRefused(IntakeRefused):
+    """The input is valid, but its data can't carry what these drafts ask for; nothing was written or reserved."""
+
+
 class KindRestricted(Exception):
     """A kind needs a permission that the owner lacks; nothing was written. ``problems`` names every draft of such a kind."""
 
@@ -113,6 +120,7 @@ def enqueue(
     :param callback_url: of a new batch, called at its end. :param origin: what a new batch is part of: `Batch.origin`.
     :param key: the API key that submits them, if one does.
     :raises IntakeRefused: a draft or the batch is invalid; lists all problems, up to the most that one answer names.
+    :raises PlanRefused: the data of drafts can't carry what they ask for, and nothing else is wrong.
     :raises ModelNotAvailable: a model is known but not available now.
     :raises KindRestricted: a kind needs a permission that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet has less available than the sum.
@@ -127,6 +135,9 @@ def enqueue(
     for job in jobs:
         job.batch, job.submitted_with = batch, key
     lifecycle.enter(jobs, at=at, actor=actor)
+    for kind in {job.kind_id for job in jobs}:
+        if piped := pipeline.of(kind):
+            piped.entered([job for job in jobs if job.kind_id == kind])
     return batch, jobs
 
 
@@ -146,17 +157,20 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
     Check, price and score drafts; return unsaved jobs.
 
     :raises IntakeRefused: a draft is invalid; lists all problems, up to the most that one answer names.
+    :raises PlanRefused: the data of drafts can't carry what they ask for, and nothing else is wrong.
     :raises ModelNotAvailable: a model is known but not available now.
     :raises KindRestricted: a kind needs a permission that the owner lacks.
     """
     if not 1 <= len(drafts) <= JOBS_MOST:
         raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST:,} jobs per request, not {len(drafts):,}.")])
     reader = _Reader(owner, drafts, at)
-    jobs = list(reader.jobs(drafts))
+    jobs = list(reader.jobs())
     if reader.problems and reader.problems == reader.not_offered:
-        raise ModelNotAvailable(drafts[reader.problems[0].index or 0].model, reader.problems)
+        raise ModelNotAvailable(reader.drafts[reader.problems[0].index or 0].model, reader.problems)
     if reader.problems and reader.problems == reader.restricted:
         raise KindRestricted(reader.problems)
+    if reader.problems and reader.problems == reader.unplanned:
+        raise PlanRefused(reader.problems)
     if reader.problems:
         raise IntakeRefused(reader.problems)
     return jobs
@@ -165,7 +179,7 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
 def problems(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Problem]:
     """Return the problems of drafts that will be refused anyway, up to the most that one answer names."""
     reader = _Reader(owner, drafts, at)
-    list(reader.jobs(drafts))
+    list(reader.jobs())
     return reader.problems
 
 
@@ -218,7 +232,11 @@ def become(owner: User, drafts: Mapping[Job, Draft], *, at: datetime) -> dict[in
     """
     Give jobs of an owner the prompts and parameters of these drafts, without saving them. Return what these were, by job, as far
     as they are others now. Raises as `price`.
+
+    A job with a pipeline keeps its prompt, because its finished stages are not done again.
     """
+    if any(pipeline.of(job.kind_id) and draft.prompt != job.prompt for job, draft in drafts.items()):
+        raise IntakeRefused([Problem(0, "prompt", NEW_VERSION)])
     found = price(owner, [*drafts.values()], at=at)
     _keep_images(owner, found, at=at)
     before: dict[int, dict[str, Any]] = {}
@@ -318,17 +336,19 @@ class _Reader:
 
     def __init__(self, owner: User, drafts: Sequence[Draft], at: datetime):
         self.owner, self.at = owner, at
-        self.models = GenerationModel.objects.in_bulk([draft.model for draft in drafts if not text_problem(draft.model)])
-        self.offered = capacity.usable_routes(self.models)
         self.kinds = Kind.objects.in_bulk()
+        self.drafts = [draft if draft.model else replace(draft, model=self._only_model(draft.kind)) for draft in drafts]
+        self.models = GenerationModel.objects.in_bulk([draft.model for draft in self.drafts if not text_problem(draft.model)])
+        self.offered = capacity.usable_routes(self.models)
         self.uploads = uploads.owned(owner, self._image_ids(drafts))
         self.problems: list[Problem] = []
         self.restricted: list[Problem] = []
         self.not_offered: list[Problem] = []
+        self.unplanned: list[Problem] = []
 
-    def jobs(self, drafts: Sequence[Draft]) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Job]:
         """Yield unsaved jobs for the valid drafts. Stops once there are more problems than one answer names."""
-        for index, draft in enumerate(drafts):
+        for index, draft in enumerate(self.drafts):
             if len(self.problems) > parameter_rules.PROBLEMS_MOST:
                 return
             if job := self._job(index, draft):
@@ -338,16 +358,21 @@ class _Reader:
         before = len(self.problems)
         model = self.models.get(draft.model)
         if model is None:
-            self._add_problem(index, "model", f"Unknown model “{draft.model[:60]}”. Available: {self.known}.")
+            words = f"Unknown model “{draft.model[:60]}”." if draft.model else "Choose a model."
+            self._add_problem(index, "model", f"{words} Available: {self.known}.")
         elif not self.offered.get(model.key):
             self._add_problem(index, "model", not_offered(model.key, self.available))
             self.not_offered.append(self.problems[-1])
         kind = self._kind(index, draft, model)
+        piped = pipeline.of(kind.key) if kind else None
+        fits = len(self.problems) == before
         settled = self._settled(index, draft, model)
-        self._check_prompt(index, draft.prompt)
+        prompt = self._prompt(index, draft, piped)
+        self._check_metadata(index, draft, piped if fits else None)
         self._check_extras(index, draft)
         if len(self.problems) == before and model is not None:
-            self._check_routes(index, draft, self.offered[model.key], settled)
+            prompt = prompt or (piped.prompt(draft.metadata) if piped else "")
+            self._check_routes(index, prompt, self.offered[model.key], settled)
         if len(self.problems) > before or model is None or kind is None:
             return None
         level, reasons, score = self._priority(draft, kind)
@@ -357,7 +382,7 @@ class _Reader:
             kind=kind,
             model=model,
             label=draft.label[:LABEL_MOST],
-            prompt=draft.prompt,
+            prompt=prompt,
             parameters=settled,
             metadata=dict(draft.metadata),
             deadline=draft.deadline,
@@ -374,6 +399,19 @@ class _Reader:
         )
         set_price(job, model)
         return job
+
+    def _only_model(self, kind: str | None) -> str:
+        """Return the model that makes a kind; empty if none or several do."""
+        medium = self.kinds[kind].medium if kind in self.kinds else ""
+        found = self._of_media.get(medium, [])
+        return found[0] if len(found) == 1 else ""
+
+    @cached_property
+    def _of_media(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key, medium in GenerationModel.objects.filter(active=True).values_list("key", "medium"):
+            found.setdefault(medium, []).append(key)
+        return found
 
     @cached_property
     def known(self) -> str:
@@ -416,22 +454,33 @@ class _Reader:
             self.restricted.append(self.problems[-1])
         return kind
 
-    def _check_prompt(self, index: int, prompt: str) -> None:
-        if problem := prompt_problem(prompt):
+    def _prompt(self, index: int, draft: Draft, piped: Pipeline | None) -> str:
+        """Return the draft's prompt, checked; empty if the pipeline has to say it."""
+        if piped and not draft.prompt.strip():
+            return ""
+        if problem := prompt_problem(draft.prompt):
             self._add_problem(index, "prompt", problem)
+        return draft.prompt
 
-    def _check_routes(self, index: int, draft: Draft, offered: Sequence[ModelRoute], settled: Mapping[str, Any]) -> None:
+    def _check_metadata(self, index: int, draft: Draft, piped: Pipeline | None) -> None:
+        if problem := _metadata_problem(draft.metadata):
+            self._add_problem(index, "metadata", problem)
+            return
+        for one in piped.objections(draft.metadata, draft.prompt, owner_id=self.owner.pk) if piped else ():
+            self._add_problem(index, one.field, one.message)
+            if one.plan:
+                self.unplanned.append(self.problems[-1])
+
+    def _check_routes(self, index: int, prompt: str, offered: Sequence[ModelRoute], settled: Mapping[str, Any]) -> None:
         """Check that a provider of the model can express the job; some can't combine certain parameters."""
         in_reach = routes.with_images_in_reach(offered, settled)
         if not in_reach:
             self._add_problem(index, "parameters.images", OUT_OF_REACH)
-        elif refusal := routes.refusal(in_reach, settled, characters=len(draft.prompt)):
+        elif refusal := routes.refusal(in_reach, settled, characters=len(prompt)):
             name = refusal.parameter if refusal.parameter in ("prompt", "model") else f"parameters.{refusal.parameter}"
             self._add_problem(index, name, refusal.message)
 
     def _check_extras(self, index: int, draft: Draft) -> None:
-        if problem := _metadata_problem(draft.metadata):
-            self._add_problem(index, "metadata", problem)
         level, computed = draft.priority, bool(draft.priority_reasons)
         if level is not None and (problem := priority_problem(level, self.owner, computed=computed)):
             self._add_problem(index, "priority", problem)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from queue_app.models import User
+from queue_app.models import GenerationModel, User
 from queue_app.rules.words import one_line
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import fetching, intake
+from queue_app.work import fetching, intake, pipeline
 from queue_app.work.intake import Draft, IntakeRefused, KindRestricted, ModelNotAvailable, Problem
 
 JOB = "job"
@@ -83,8 +83,15 @@ jobs = Jobs()
 
 
 def summary(request: Mapping[str, Any]) -> str:
-    """Return the prompt of a job's request on one line."""
-    return one_line(str(request.get("prompt", "")))
+    """Return the prompt of a job's request on one line, or the one that its pipeline gives it."""
+    prompt = str(request.get("prompt", ""))
+    if not prompt.strip() and (piped := pipeline.of(request.get("kind") or _medium(request))):
+        prompt = piped.prompt(request.get("metadata", {}))
+    return one_line(prompt)
+
+
+def _medium(request: Mapping[str, Any]) -> str:
+    return GenerationModel.objects.filter(pk=request.get("model", "")).values_list("medium", flat=True).first() or ""
 
 
 def _draft(request: Mapping[str, Any]) -> Draft:

@@ -104,6 +104,10 @@ class Stages:
         yield
         self._done.append((name, began, time.monotonic() - began))
 
+    def seconds(self, name: str) -> float:
+        """Return how long a stage took; 0 if it did not run."""
+        return sum(seconds for done, _, seconds in self._done if done == name)
+
     def as_data(self, *, at: datetime) -> list[dict[str, Any]]:
         """Return name, start and seconds of each stage; ``at`` is the current time."""
         now = time.monotonic()
@@ -233,6 +237,7 @@ def _complete(
     if job is None:
         return False
     _keep_shared({asset.name for asset in assets} - {*saved})
+    pipeline.saved(job, [[asset.kind, asset.size, asset.sha256] for asset in assets], seconds=stages.seconds("storage"), at=at)
     lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.as_data(at=at), usd_actual=cost)
     return True
 

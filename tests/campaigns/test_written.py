@@ -7,7 +7,7 @@ from django.test import Client
 
 from campaigns.models import Page
 from queue_app.models import AuditEntry, User
-from tests.campaigns.written import make_page
+from tests.campaigns.page_rows import staged_page
 from tests.factories import UserFactory
 from tests.markup import html_of, squeezed
 
@@ -30,6 +30,6 @@ def look(client: Client, page: Page, query: str = "") -> str:
 
 class TestAFinishedPage:
     def test_shows_stages_checks_search_result_and_files(self, client_for, owner):
-        page = make_page(owner)
+        page = staged_page(owner)
         html = look(client_for(owner), page)
         assert html.count('<li class="done">') == 7

@@ -39,6 +39,8 @@ class TestABadValue:
             ("LONG_WORKERS", "0", "a whole number from 1 to 64"),
             ("LONG_WORKERS", "six", "a whole number from 1 to 64"),
             ("TIME_SCALE", "5", "a factor from 0.02 to 1"),
+            ("PAGE_LANGUAGES", "en,klingon", "one or more of en, de, fr, es, it, pt, nl, sv, pl, ja, separated by commas"),
+            ("PAGE_LANGUAGES", ",", "one or more of en, de, fr, es, it, pt, nl, sv, pl, ja, separated by commas"),
         ],
     )
     def test_is_refused_by_name(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str) -> None:

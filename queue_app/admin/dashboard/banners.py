@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.admin.utils import quote
 from django.db.models import Count, Min
@@ -11,7 +11,7 @@ from django.urls import reverse
 from queue_app.admin.alerts import remedy
 from queue_app.admin.dashboard import rows, words
 from queue_app.admin.review import Show
-from queue_app.insight import pauses
+from queue_app.insight import pauses, repeats
 from queue_app.insight.pauses import PausedBy
 from queue_app.insight.snapshot import Limit, Snapshot
 from queue_app.insight.workers import Machine
@@ -23,6 +23,7 @@ from queue_app.ui import display
 MOST_ALERTS = 4
 NAMED = 4  # models in one note
 FAILED = "is-failed"
+DAY = timedelta(hours=24)
 Measure = AlertRule.Measure
 BACKLOG = (Measure.QUEUE_DEPTH, Measure.OLDEST_WAIT)  # alerts that say nothing new while no job can start
 
@@ -58,13 +59,14 @@ class Banner:
 
 
 def of(now: Snapshot, machines: list[Machine], *, at: datetime) -> list[Banner]:
-    """Return the banners, the gravest first; three queries, and one more if anything is paused."""
+    """Return the banners, the gravest first; four queries, and one more if anything is paused."""
     shut = [now.queue, *now.accounts.values(), *(lane.limit for lane in now.lanes)]
     paused = pauses.by_people((limit.what, limit.key) for limit in shut if limit.paused)
     return [
         *_no_worker(now, machines),
         *_stopped(now, paused, at),
         *_unknown(at),
+        *_repeated(at),
         *_alerts(at),
         *_paused_accounts(now, paused, at),
         *_paused_models(now, paused, at),
@@ -106,6 +108,18 @@ def _unknown(at: datetime) -> Iterator[Banner]:
     if jobs := items.to_check().aggregate(jobs=Count("job", distinct=True))["jobs"]:
         title = f"{counted(jobs, 'job')} may be billed without delivery."
         yield _to_decide("unpaid", title, "", "Check", jobs, Show.CHECK, Measure.PAID_NOT_DELIVERED)
+
+
+def _repeated(at: datetime) -> Iterator[Banner]:
+    """Yield the banner of lost calls that were sent again. Nobody has to decide, so it goes after a day."""
+    if calls := repeats.by_account(since=at - DAY):
+        many = sum(calls.values())
+        title = f"{counted(many, 'call')} may be billed twice."
+        were = "Its answer was" if many == 1 else "Their answers were"
+        text = f"{were} lost in the last 24 hours, and {named([*calls])} may repeat lost calls."
+        link, right = "Open account", "queue_app.view_provideraccount"
+        url = reverse("admin:queue_app_provideraccount_change", args=[quote(next(iter(calls)))])
+        yield Banner("repeated", "", "warn", title, text, right, link, url)
 
 
 def _to_decide(about: str, title: str, text: str, verb: str, jobs: int, show: Show, measure: Measure) -> Banner:

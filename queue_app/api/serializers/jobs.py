@@ -40,6 +40,16 @@ class StageOut(Shape):
     seconds = serializers.FloatField(allow_null=True)
 
 
+class CheckOut(Shape):
+    """One check of a page."""
+
+    name = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=["pass", "warn", "fail"])
+    figure = serializers.CharField(help_text="What was measured, such as “1.2%”.")
+    bound = serializers.CharField(help_text="What it may be, such as “0.5 to 2%”.")
+    sentence = serializers.CharField(help_text="What it means, and what to do about it.")
+
+
 class ErrorOut(Shape):
     code = serializers.CharField()
     message = serializers.CharField()
@@ -187,9 +197,15 @@ class JobOut(Shape):
     eta = EtaOut(allow_null=True)
     waiting_on = WaitingOnOut(many=True)
     waiting = serializers.CharField(help_text="Why the job is waiting, in one sentence. Empty if it is not waiting.")
-    stage = serializers.CharField(allow_null=True)
+    stage = serializers.CharField(allow_null=True, help_text="The current one, or the one that failed.")
     progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
-    stages = StageOut(many=True)
+    stages = StageOut(many=True, help_text="A page has seven of its own.")
+    checks = CheckOut(many=True, help_text="Of a page, once it was checked. Empty for other jobs.")
+    verdict = serializers.ChoiceField(
+        choices=["approve", "review", "reject"],
+        allow_null=True,
+        help_text="What the checks of a page add up to. The decision of a person is on its page. Null for other jobs.",
+    )
     attempts = AttemptOut(many=True)
     attempts_allowed = serializers.IntegerField(help_text="Attempts that may count before it fails, by its model or job type.")
     next_attempt_at = Moment(allow_null=True, help_text="Earliest time of the next attempt. Null unless it waits for one.")

@@ -67,8 +67,21 @@ class CallbackUrl(Text):
 class JobAsked(StrictSerializer):
     """One job. The queue chooses every field that is missing or null."""
 
-    model = Text(least=1, most=60, help_text="A model key from `GET models/`.")
-    prompt = Text(least=1, most=PROMPT_MOST, allow_blank=True, help_text=f"1 to {PROMPT_MOST} characters.")
+    model = Text(
+        least=1,
+        most=60,
+        required=False,
+        allow_null=True,
+        help_text="A model key from `GET models/`. Can be left out with a `kind` that only one model makes, such as `page`.",
+    )
+    prompt = Text(
+        least=1,
+        most=PROMPT_MOST,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text=f"1 to {PROMPT_MOST} characters. Only pages can do without: their data says what to write.",
+    )
     kind = Text(
         least=1,
         most=60,
@@ -85,7 +98,9 @@ class JobAsked(StrictSerializer):
     )
     not_before = Moment(required=False, allow_null=True, help_text="Earliest start, at most one year ahead.")
     callback_url = CallbackUrl("once the job is finished")
-    metadata = Mapped(required=False, allow_null=True, help_text="Your own data, returned unchanged. Pages are scored by it.")
+    metadata = Mapped(
+        required=False, allow_null=True, help_text="Your own data, returned unchanged. What a page is written from."
+    )
 
 
 class BatchAsked(StrictSerializer):

@@ -39,6 +39,9 @@ CHUNK_BYTES = 256 * 1024
 # a page is foreign HTML on our own origin: no scripts, no forms, nothing loaded; our own pages may frame it
 PAGE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
+# sources of a page: browsers show them in many ways, so they are only saved
+SAVED_ONLY = ("text/markdown", "application/ld+json")
+
 
 class FileQuery(Query):
     """Display in the browser, or download."""
@@ -185,6 +188,7 @@ def _describe(response: HttpResponseBase, asset: Stored, saved_as: str, *, downl
     is_text = asset.content_type.startswith("text/")
     response["Content-Type"] = f"{asset.content_type}; charset=utf-8" if is_text else asset.content_type
     response["X-Content-Type-Options"] = "nosniff"
+    download = download or asset.content_type in SAVED_ONLY
     response["Content-Disposition"] = content_disposition_header(download, saved_as) or "inline"
     if asset.content_type == "text/html":
         response["Content-Security-Policy"] = PAGE_POLICY

@@ -38,6 +38,9 @@ ACCOUNTS: list[tuple[str, str, str, int | None, bool, dict[str, Any], str]] = [
     ("chat", "chat", "CHAT_API_KEY", None, False, {}, "https://api.openai.com/v1"),
 ]
 
+# the adapter whose lost calls are repeated: a text costs a cent or less, and such endpoints have no list to look for it in
+MAY_REPEAT = "chat"
+
 # account → environment variable of its webhook secret
 WEBHOOK_SECRETS = {
     "openai_videos": "OPENAI_WEBHOOK_SECRET",
@@ -81,6 +84,7 @@ def seed() -> int:
             "webhook_secret_env": WEBHOOK_SECRETS.get(key, ""),
             "max_concurrent": limit,
             "can_look_up": can_look_up,
+            "may_repeat": adapter == MAY_REPEAT,
             "options": options,
             "base_url": base_url,
         }

@@ -6,15 +6,15 @@ paid calls.
 """
 
 from queue_app.work.pipeline.calls import Stopped
-from queue_app.work.pipeline.running import enter, files, stop, work
+from queue_app.work.pipeline.running import enter, files, saved, stop, work
 from queue_app.work.pipeline.shape import (
     Json,
     Objection,
     Pipeline,
     PipelineStage,
     Question,
-    Run,
     StageFailed,
+    StageRun,
     Unusable,
     of,
 )
@@ -25,13 +25,14 @@ __all__ = [
     "Pipeline",
     "PipelineStage",
     "Question",
-    "Run",
     "StageFailed",
+    "StageRun",
     "Stopped",
     "Unusable",
     "enter",
     "files",
     "of",
+    "saved",
     "stop",
     "work",
 ]

@@ -151,16 +151,18 @@ def close_lost(call: Attempt, lease: Lease) -> None:
     :raises Stopped: it may not, or the job is no longer ours.
     """
     at = database.again(clock.now)
-    if not database.again(lambda: _lost(call, lease, LOST, actor="recovery", at=at)):
+
+    @transaction.atomic
+    def close() -> bool:
+        held = lifecycle.held_by(lease)
+        return held is not None and _lost(held, call, LOST, actor="recovery", at=at)
+
+    if not database.again(close):
         raise Stopped
 
 
-@transaction.atomic
-def _lost(call: Attempt, lease: Lease, trouble: Trouble, *, actor: str, at: datetime) -> bool:
-    """Close a call as possibly billed; return whether the job goes on."""
-    held = lifecycle.held_by(lease)
-    if held is None:
-        return False
+def _lost(held: Job, call: Attempt, trouble: Trouble, *, actor: str, at: datetime) -> bool:
+    """Close a call as possibly billed; return whether the job goes on. The caller holds the row lock."""
     if call.account.may_repeat:
         lifecycle.end_call(call, Outcome.ABANDONED, at=at, trouble=trouble)
         words = f"The answer to {call.step}, call {call.number}, is lost and may be billed. It is asked again."
@@ -236,7 +238,7 @@ def _moved_on(job: Job, call: Attempt | None, lease: Lease, error: ProviderError
         elif call is not None:
             if held is None:
                 lifecycle.end_call(call, Outcome.ABANDONED, at=at, trouble=trouble)
-            elif not _lost(call, lease, trouble, actor="worker", at=at):
+            elif not _lost(held, call, trouble, actor="worker", at=at):
                 return
         if held is None:
             return

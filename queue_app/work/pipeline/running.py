@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,12 @@ def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[st
     :raises Stopped: the job has failed, or is no longer ours.
     """
     running = Running(job, attempt, lease)
+    *stages, saving = running.stages(saves=True)
     made: Json = {}
-    for stage in running.stages(saves=True):
+    for stage in stages:
         made = running.do(stage)
+    database.again(lambda: running.begin(saving.name, at=clock.now()))
+    _hook("before", job.pk, saving.name)
     found = []
     for number, one in enumerate((MadeFile(**file) for file in made["files"]), 1):
         path = room / str(number)
@@ -85,8 +89,30 @@ def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[st
     return found
 
 
+def saved(job: Job, files: Json, *, seconds: float, at: datetime) -> None:
+    """Record the last stage of a job: its files are saved. Runs in the transaction that completes the job."""
+    pipeline = of(job.kind_id)
+    if pipeline is not None:
+        values = _values({"files": files}, seconds=seconds, at=at)
+        saving = pipeline.stages[-1].name
+        JobStage.objects.filter(job=job, name=saving, step="").update(**values)
+        transaction.on_commit(partial(_hook, "after", job.pk, saving))
+
+
+def _values(result: Json, *, seconds: float, at: datetime, skipped: bool = False) -> dict[str, Any]:
+    """Return the fields of a finished stage or step."""
+    packed = json.dumps(result, sort_keys=True, ensure_ascii=False)
+    return {
+        "ended_at": at,
+        "seconds": round(seconds, 3),
+        "skipped": skipped,
+        "result": result,
+        "sha256": hashlib.sha256(packed.encode()).hexdigest(),
+    }
+
+
 class Running:
-    """A job at work: `shape.Run` for its stages."""
+    """A job at work: `shape.StageRun` for its stages."""
 
     def __init__(self, job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True):
         pipeline = of(job.kind_id)
@@ -106,7 +132,7 @@ class Running:
         return [stage for stage in self._pipeline.stages if stage.saves == saves]
 
     def do(self, stage: PipelineStage) -> Json:
-        """Run a stage, unless it has its result, and return that."""
+        """StageRun a stage, unless it has its result, and return that."""
         if (row := self._rows.get(stage.name)) is not None and row.ended_at:
             return row.result
         self._now = stage
@@ -114,11 +140,11 @@ class Running:
             self._keep(stage.name, "", None, seconds=0.0, at=database.again(clock.now), skipped=True)
             return None
         at = database.again(clock.now)
-        database.again(lambda: self._begin(stage.name, at=at))
+        database.again(lambda: self.begin(stage.name, at=at))
         began = time.monotonic()
         try:
             _hook("before", self.job_id, stage.name)
-            result = _plain(stage.work(self))
+            result = _plain(stage.work(self) if stage.work else None)
         except Stopped:
             raise
         except StageFailed as problem:
@@ -140,7 +166,7 @@ class Running:
     # --- what stages use --------------------------------------------------------------------------------------------
 
     def ask(self, step: str, question: Callable[[Unusable | None], Question], read: Callable[[str], Json]) -> Json:
-        """See `shape.Run.ask`."""
+        """See `shape.StageRun.ask`."""
         stage = self._stage.name
         if (done := calls.steps_of(self._job, stage).get(step)) is not None:
             return done.result
@@ -156,7 +182,7 @@ class Running:
             return result
 
     def advance(self, share: float) -> None:
-        """See `shape.Run.advance`."""
+        """See `shape.StageRun.advance`."""
         self._tell(self._stage.share * min(max(share, 0.0), 1.0))
 
     def deliver(self) -> list[Leased]:
@@ -217,7 +243,8 @@ class Running:
         wake.dispatcher()
         raise Stopped
 
-    def _begin(self, name: str, *, at: datetime) -> None:
+    def begin(self, name: str, *, at: datetime) -> None:
+        """Record that a stage has begun."""
         row, _ = JobStage.objects.get_or_create(job_id=self.job_id, name=name, step="", defaults={"started_at": at})
         self._rows[name] = row
         self._tell()
@@ -238,15 +265,8 @@ class Running:
 
         :raises Stopped: the lease is outdated. The result of a paid call is kept in any case.
         """
-        packed = json.dumps(result, sort_keys=True, ensure_ascii=False)
         cost = calls.cost_of(call) if call else None
-        values = {
-            "ended_at": at,
-            "seconds": round(seconds, 3),
-            "skipped": skipped,
-            "result": result,
-            "sha256": hashlib.sha256(packed.encode()).hexdigest(),
-        }
+        values = _values(result, seconds=seconds, at=at, skipped=skipped)
 
         @transaction.atomic
         def keep() -> bool:

@@ -57,7 +57,7 @@ class Objection(NamedTuple):
     plan: bool = False
 
 
-class Run(Protocol):
+class StageRun(Protocol):
     """A job at work, as its stages see it."""
 
     job_id: int
@@ -83,25 +83,26 @@ class Run(Protocol):
 @dataclass(frozen=True)
 class PipelineStage:
     """
-    A stage by its name. ``work`` returns what it makes, as JSON. ``share`` is its part of the whole work, all together 1.
+    A stage by its name. ``work`` returns what it makes, as JSON; ``None``: the queue itself saves the files that the stage before
+    has made (`MadeFile`). ``share`` is its part of the whole work, all together 1.
     ``saves``: it works after the paid calls, without a slot of the model. ``is_skipped`` tells whether a job leaves it out, by
     its metadata.
     """
 
     name: str
     share: float
-    work: Callable[[Run], Json]
+    work: Callable[[StageRun], Json] | None
     saves: bool = False
     is_skipped: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 class Pipeline(Protocol):
-    """The stages of a job type, in order. The last one only names what the queue saves: ``{"files": [MadeFile as JSON]}``."""
+    """The stages of a job type, in order. The last but one returns ``{"files": [MadeFile as JSON]}``, and the last saves them."""
 
     stages: Sequence[PipelineStage]
 
-    def objections(self, metadata: Mapping[str, Any], *, owner_id: int) -> list[Objection]:
-        """Return why a job with this metadata is refused; none if it can be queued."""
+    def objections(self, metadata: Mapping[str, Any], prompt: str, *, owner_id: int) -> list[Objection]:
+        """Return why a job with this metadata and prompt is refused; none if it can be queued."""
 
     def prompt(self, metadata: Mapping[str, Any]) -> str:
         """Return the prompt of a job that was requested without one."""

@@ -1,0 +1,346 @@
+"""Jobs that work in stages: what is kept, what is asked again, and what never is (I46)."""
+
+import importlib
+import itertools
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.utils.module_loading import import_string
+
+from queue_app import clock, lifecycle
+from queue_app.insight import invariants
+from queue_app.models import Attempt, Job, JobStage, ProviderAccount, State
+from queue_app.runtime import tasks
+from queue_app.work import intake, recovery
+from queue_app.work.pipeline import running
+from tests.factories import begun
+from tests.providers.vendors.chat import choice, says
+from tests.providers.wire import WireServer, answer, reset
+from tests.work.steps import fresh, later, moves, open_review, queued, tickets_of
+
+pytestmark = pytest.mark.django_db
+CUT = says(choice("Half a", "length"))
+
+
+@pytest.fixture(autouse=True)
+def notes(settings, tmp_path):
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+    settings.PIPELINES = {"page": "tests.work.piped.NOTES"}
+
+
+def note(**metadata) -> Job:
+    return queued(model_id="page-writer", kind_id="page", parameters={}, metadata=metadata)
+
+
+def texts(*words: str) -> list[bytes]:
+    return [says(choice(word)) for word in words]
+
+
+def may_repeat(value: bool) -> None:
+    ProviderAccount.objects.filter(adapter="chat").update(may_repeat=value)
+
+
+def work(job: Job) -> Job:
+    """Let a worker do what is due for the job, and what follows from it, as one task does."""
+    came = [lease for lease in [_lease(job)] if lease]
+    while came:
+        (lease, _), *came = came
+        taken = lifecycle.begin(lease, at=clock.now())
+        assert taken is not None
+        state = State(taken[0].state)
+        came += (tasks.STAGED.get(state) or tasks.DUTIES[state]).verb(*taken)
+    return fresh(job)
+
+
+def _lease(job: Job):
+    if fresh(job).state == State.QUEUED:
+        Job.objects.filter(pk=job.pk).update(not_before=None)
+        taken = begun(fresh(job), at=clock.now())
+        (lease,) = tasks.STAGED[State.SUBMITTING].verb(*taken)
+        return lease
+    Job.objects.filter(pk=job.pk, lease_taken=False).update(next_check_at=clock.now(), lease_until=None)
+    return next((leased for leased in lifecycle.lease_due(clock.now()) if leased[0].job_id == job.pk), None)
+
+
+def crash(job: Job) -> Job:
+    """Let the worker of a job be gone: its lease is over, and recovery has seen it."""
+    Job.objects.filter(pk=job.pk).update(lease_until=clock.now() - timedelta(seconds=1))
+    recovery.sweep(at=clock.now())
+    return fresh(job)
+
+
+def outcomes(job: Job, step: str) -> list[str | None]:
+    return list(Attempt.objects.filter(job=job, step=step).order_by("number").values_list("outcome", flat=True))
+
+
+def asked(vendor: WireServer) -> list[str]:
+    """Return the questions that the provider got."""
+    return [json.loads(seen.body)["messages"][-1]["content"] for seen in vendor.seen]
+
+
+class Killed(BaseException):
+    """A worker is killed at this line."""
+
+
+def killed_at(monkeypatch, place: str, *, time: int = 1, after: bool = False) -> None:
+    """Kill the worker that calls a function for the n-th time, before it does anything or after it has."""
+    where, _, name = place.rpartition(".")
+    owner: Any = importlib.import_module(where) if where.rpartition(".")[2].islower() else import_string(where)
+    original, calls = getattr(owner, name), itertools.count(1)
+
+    def deadly(*args, **kwargs):
+        is_now = next(calls) == time
+        if is_now and not after:
+            raise Killed
+        answer = original(*args, **kwargs)
+        if is_now:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(owner, name, deadly)
+
+
+class TestAJobInStages:
+    def test_asks_each_step_once_keeps_each_result_and_pays_once(self, vendor: WireServer):
+        vendor.says(*texts("One", "Two"))
+        job = work(note(title="A"))
+
+        assert moves(job) == ["queued", "submitting", "running", "storing", "completed"]
+        assert tickets_of(job)[0] == "captured"
+        assert [outcomes(job, step) for step in ("main", "first", "second")] == [["delivered"]] * 3
+        rows = {(row.name, row.step): row for row in JobStage.objects.filter(job=job).order_by("pk")}
+        assert {*rows} == {
+            ("writing", ""),
+            ("writing", "first"),
+            ("writing", "second"),
+            ("checking", ""),
+            ("finishing", ""),
+            ("saving", ""),
+        }
+        assert all(row.ended_at and len(row.sha256) == 64 and row.seconds is not None for row in rows.values())
+        assert rows["writing", "second"].result == {"text": "Two"}
+        (asset,) = job.assets.all()
+        assert (asset.kind, default_storage.open(asset.name).read()) == ("page", b"One\nTwo")
+        assert asked(vendor) == ["A: first", "A: second"]
+        assert json.loads(vendor.seen[0].body)["response_format"]["json_schema"]["schema"] == {"type": "object"}
+        assert list(Path(default_storage.location).glob("answers/*")) == []  # type: ignore[attr-defined]
+
+    def test_leaves_out_a_stage_that_is_skipped(self, vendor: WireServer):
+        vendor.says(*texts("One", "Two"))
+        job = work(note(skip=True, broken=True))
+
+        assert job.state == "completed"
+        assert JobStage.objects.get(job=job, name="checking").skipped
+
+    def test_asks_for_less_if_an_answer_was_cut_off_and_again_if_it_is_no_answer(self, vendor: WireServer):
+        vendor.says(CUT, *texts("One", "? what", "Two"))
+        job = work(note())
+
+        assert job.state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: first (again: cut_off)", "Note: second", "Note: second (again: not_json)"]
+        assert outcomes(job, "second") == ["failed", "delivered"]
+
+    def test_fails_after_three_useless_answers_and_returns_its_tickets(self, vendor: WireServer):
+        vendor.says(*texts("? a", "? b", "? c", "Never"))
+        job = work(note())
+
+        assert (job.state, job.error_code, tickets_of(job)[0]) == ("failed", "not_json", "released")
+        assert len(vendor.seen) == 3
+
+    def test_fails_for_good_if_a_stage_says_so(self, vendor: WireServer):
+        vendor.says(*texts("One", "Two"))
+        job = work(note(broken=True))
+
+        assert (job.state, job.error_code, tickets_of(job)[0]) == ("failed", "not_good", "released")
+
+    def test_tries_a_stage_again_that_fails_otherwise_and_repeats_no_call(self, vendor: WireServer):
+        vendor.says(*texts("One", "Two"))
+        job = work(note(bug=True))
+        assert (job.state, job.not_before is not None) == ("queued", True)
+
+        Job.objects.filter(pk=job.pk).update(metadata={})
+        assert work(job).state == "completed"
+        assert len(vendor.seen) == 2
+
+    def test_counts_its_calls_as_none_of_its_tries(self, vendor: WireServer):
+        vendor.says(CUT, CUT, *texts("One", "Two"))
+        job = work(note())
+
+        assert (job.state, job.attempt_number) == ("completed", 1)
+
+
+class TestAfterARetry:
+    def test_by_a_person_finished_calls_are_not_repeated(self, vendor: WireServer):
+        vendor.says(says(choice("One")), answer(400, {"error": {"message": "No"}}))
+        job = work(note())
+        assert (job.state, outcomes(job, "first"), outcomes(job, "second")) == ("failed", ["delivered"], ["not_accepted"])
+
+        intake.retry([Job.objects.lock().get(pk=job.pk)], at=clock.now(), actor="user")
+        vendor.says(*texts("Two"))
+        job = work(job)
+
+        assert job.state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: second", "Note: second"]
+
+    @pytest.mark.parametrize("refusal", [answer(429, {}, {"Retry-After": "7"}), answer(401, {}), answer(402, {})])
+    def test_for_the_account_no_try_counts(self, vendor: WireServer, refusal: bytes):
+        vendor.says(says(choice("One")), refusal)
+        job = work(note())
+        assert (job.state, lifecycle.spent_tries(job)) == ("queued", 0)
+
+        ProviderAccount.objects.update(cooldown_until=None, paused=False)
+        vendor.says(*texts("Two"))
+        assert work(job).state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: second", "Note: second"]
+
+
+class TestALostAnswer:
+    def test_is_asked_again_where_an_operator_allows_it_and_counted(self, vendor: WireServer):
+        may_repeat(True)
+        vendor.says(says(choice("One")), reset)
+        job = work(note())
+        assert (job.state, outcomes(job, "second")) == ("queued", ["abandoned"])
+
+        vendor.says(*texts("Two"))
+        assert work(job).state == "completed"
+        assert outcomes(job, "second") == ["abandoned", "delivered"]
+        assert "may be billed" in job.events.get(reason__contains="is lost").reason
+
+    def test_is_for_staff_to_decide_elsewhere(self, vendor: WireServer):
+        may_repeat(False)
+        vendor.says(says(choice("One")), reset)
+        job = work(note())
+        assert (job.state, outcomes(job, "second"), tickets_of(job)[0]) == ("unknown", ["abandoned"], "held")
+        assert open_review(job) is not None
+
+        lifecycle.settle_unknown([job.pk], again=True, at=clock.now(), actor="staff", reason="not in their log")
+        vendor.says(*texts("Two"))
+        assert work(job).state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: second", "Note: second"]
+
+
+# where a worker may die, and how often the provider then gets the second question: twice only if its answer was not saved
+PLACES = [
+    ("queue_app.lifecycle.begin_steps", 1, False, 1),
+    ("queue_app.lifecycle.begin_steps", 1, True, 1),
+    ("queue_app.lifecycle.begin_call", 2, False, 1),
+    ("queue_app.lifecycle.begin_call", 2, True, 1),
+    ("queue_app.work.answers.StoredAnswers.save", 2, False, 2),
+    ("queue_app.work.answers.StoredAnswers.save", 2, True, 1),
+    ("queue_app.work.pipeline.calls.text_of", 2, True, 1),
+    ("queue_app.lifecycle.end_call", 2, True, 1),
+    ("queue_app.work.pipeline.running.Running._keep", 2, True, 1),
+    ("queue_app.work.pipeline.running.Running._keep", 3, False, 1),
+    ("queue_app.work.pipeline.running.Running._keep", 4, True, 1),
+    ("queue_app.lifecycle.deliver", 1, False, 1),
+    ("queue_app.lifecycle.deliver", 1, True, 1),
+    ("queue_app.work.pipeline.files", 1, True, 1),
+    ("queue_app.lifecycle.complete", 1, False, 1),
+]
+
+
+class TestAWorkerThatDies:
+    @pytest.mark.parametrize(("place", "time", "after", "asks"), PLACES)
+    def test_costs_no_finished_call(self, vendor: WireServer, monkeypatch, place, time, after, asks):
+        may_repeat(True)
+        vendor.says(*texts("One", "Two", "Two"))
+        job = note()
+        with monkeypatch.context() as patch:
+            killed_at(patch, place, time=time, after=after)
+            with pytest.raises(Killed):
+                work(job)
+        job = work(crash(job))
+
+        assert (job.state, tickets_of(job)[0]) == ("completed", "captured")
+        assert [asked(vendor).count(f"Note: {step}") for step in ("first", "second")] == [1, asks]
+        assert outcomes(job, "second").count("delivered") == 1
+        assert invariants.check(at=clock.now(), files=True) == []
+
+    def test_three_times_at_one_place_ends_the_job(self, vendor: WireServer, monkeypatch):
+        job = note()
+        for _ in range(3):
+            with monkeypatch.context() as patch:
+                killed_at(patch, "queue_app.work.pipeline.running.Running.begin")
+                with pytest.raises(Killed):
+                    work(job)
+            job = crash(job)
+
+        assert (job.state, job.error_code, tickets_of(job)[0]) == ("failed", "poison", "released")
+
+
+class TestACancel:
+    def test_between_two_calls_ends_it(self, vendor: WireServer, monkeypatch):
+        vendor.says(*texts("One", "Two"))
+        job = note()
+        original = lifecycle.end_call
+
+        def cancelled(*args, **kwargs):
+            ended = original(*args, **kwargs)
+            lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+            return ended
+
+        with monkeypatch.context() as patch:
+            patch.setattr(lifecycle, "end_call", cancelled)
+            job = work(job)
+        assert job.state == "cancelling"
+
+        job = work(job)
+        assert (job.state, tickets_of(job)[0], asked(vendor)) == ("cancelled", "released", ["Note: first"])
+
+    def test_waits_for_the_call_under_way_and_not_for_a_dead_worker(self, vendor: WireServer, monkeypatch):
+        job = note()
+        with monkeypatch.context() as patch:
+            killed_at(patch, "queue_app.work.submission.may_call", after=True)
+            with pytest.raises(Killed):
+                work(job)
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        job = work(job)
+        assert (job.state, outcomes(job, "first")) == ("cancelling", [None])
+
+        later(201)
+        job = work(job)
+        assert (job.state, tickets_of(job)[0], outcomes(job, "first")) == ("cancelled", "released", ["abandoned"])
+
+
+class TestTime:
+    def test_for_another_call_is_left_to_another_worker(self, vendor: WireServer, monkeypatch):
+        vendor.says(*texts("One", "Two"))
+        monkeypatch.setattr(running, "SHARE_FOR_CALLS", 0.0)
+        job = work(note())
+        assert (job.state, job.lease_taken, vendor.seen) == ("running", False, [])
+
+        monkeypatch.undo()
+        assert work(job).state == "completed"
+
+
+def test_hooks_are_told_of_stages_and_end_no_job(vendor: WireServer, settings):
+    settings.STAGE_HOOKS = {when: [f"tests.work.test_pipeline.hook_{when}"] for when in ("before", "after", "error")}
+    vendor.says(*texts("One", "Two"))
+    job = work(note(broken=True))
+
+    assert [
+        ("before", job.pk, "writing"),
+        ("after", job.pk, "writing"),
+        ("before", job.pk, "checking"),
+        ("error", job.pk, "checking", "not_good"),
+    ] == TOLD
+
+
+TOLD: list[tuple[Any, ...]] = []
+
+
+def hook_before(job_id: int, stage: str) -> None:
+    TOLD.append(("before", job_id, stage))
+
+
+def hook_after(job_id: int, stage: str) -> None:
+    TOLD.append(("after", job_id, stage))
+    raise RuntimeError("a hook with a bug")
+
+
+def hook_error(job_id: int, stage: str, error: Exception) -> None:
+    TOLD.append(("error", job_id, stage, getattr(error, "code", "")))
