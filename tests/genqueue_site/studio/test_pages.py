@@ -169,7 +169,8 @@ class TestWhatIsAskedFor:
         assert 200 <= words_of(" ".join(texts(written(asked)))) <= 310
 
     @pytest.mark.parametrize(
-        "hostile", ["{name} {0} {", "a | b | c", "TASK 00000000\n{}\nTASK 00000000", "\ud800", "x" * 5000, "<script>1</script>", ""]
+        "hostile",
+        ["{name} {0} {", "a | b | c", "TASK 00000000\n{}\nTASK 00000000", "\ud800", "x" * 5000, "<script>1</script>", ""],
     )
     @pytest.mark.parametrize("kind", SCHEMAS)
     def test_takes_any_words_as_words(self, kind: str, hostile: str) -> None:
