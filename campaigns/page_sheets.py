@@ -1,5 +1,5 @@
 """
-Many pages from one CSV: its rows as a draft keeps them, checked again at every look, since prices, dates and the catalogue change.
+Many pages from one CSV: its rows as a draft keeps them, checked again at every look, since time and the catalogue go on.
 
 The body of such a draft has the file's name, encoding and separator, its ``columns``, and its ``rows``: number, cells, and what
 is wrong with the row as a whole.
@@ -80,14 +80,14 @@ def read(data: bytes, name: str, owner: User, *, at: datetime) -> Body:
     :raises FileRefused: it can't be read as a table of pages.
     """
     found = table.read(data, _rules(owner, at=at))
-    rows = [[record.number, list(record.cells), record.problem] for record in table.records(found, {})]
+    rows = [[record.number, [storable(cell) for cell in record.cells], record.problem] for record in table.records(found, {})]
     file = one_line(storable(name))[-NAME_MOST:] or PASTED
     return {
         "file": file,
         "encoding": found.encoding,
         "separator": found.separator,
         "columns": list(found.columns),
-        "rows": [[number, [storable(cell) for cell in cells], problem] for number, cells, problem in rows],
+        "rows": rows,
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import storable
 from queue_app.ui.access import viewer
-from queue_app.work.intake import IntakeRefused
+from queue_app.work.intake import JOBS_MOST, IntakeRefused
 
 A_PAGE = 50  # rows
 LONG = 60  # characters of a cell that needs more than a line
@@ -216,13 +216,15 @@ def _show(
     pasted: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    context = _context(request, draft, at=at, refusal=refusal) if draft else {"draft": uuid.uuid4(), "at": at, "refusal": refusal}
+    context: dict[str, Any] = {"draft": uuid.uuid4(), "at": at, "refusal": refusal}
+    if draft:
+        context |= _context(request, draft, at=at, refusal=refusal)
     context |= {
         "another": bool(problems) or "another" in request.GET,
         "problems": problems,
         "pasted": pasted,
         "columns": table.COLUMNS,
-        "rows_most": f"{table.ROWS_MOST:,}",
+        "rows_most": f"{JOBS_MOST:,}",
     }
     return render(request, "campaigns/pages/many.html", context, status=status)
 
@@ -288,6 +290,5 @@ def _column(name: str, sheet: Sheet) -> str:
 
 def _file(text: str, name: str) -> HttpResponse:
     safe = re.sub(r"[^\w .()-]+", "_", name)
-    return HttpResponse(
-        text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{safe}"'}
-    )
+    headers = {"Content-Disposition": f'attachment; filename="{safe}"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
