@@ -20,6 +20,7 @@ from campaigns.catalogue_rows import look_up
 from campaigns.models import Page
 from campaigns.page_drafts import Body
 from campaigns.pages import table
+from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import Record
 from campaigns.pages.table import Rules, Table, TableRow
 from campaigns.writing import Ranked, Wanted
@@ -102,7 +103,7 @@ def look(body: Body, owner: User, *, at: datetime) -> Sheet:
 def changed(body: Body, changes: Mapping[int, Mapping[str, str]], *, without: Collection[int] = ()) -> Body:
     """Return the body with these cells: row → column → text. A column that the file did not have is added."""
     columns = list(body["columns"])
-    new = [name for name in table.COLUMNS if name not in columns and any(name in cells for cells in changes.values())]
+    new = [name for name in COLUMNS if name not in columns and any(name in cells for cells in changes.values())]
     rows = []
     for number, cells, problem in body["rows"]:
         own = {name: text for name, text in changes.get(number, {}).items() if name in [*columns, *new]}
