@@ -63,7 +63,7 @@ def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
 @register()
 def stage_hooks_exist(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check that the functions to call around stages can be imported: a misspelled one would fail every page."""
-    found = []
+    found: list[CheckMessage] = []
     for moment, paths in settings.STAGE_HOOKS.items():
         for path in paths:
             try:

@@ -16,6 +16,7 @@ from campaigns.pages import wording
 from campaigns.pages.addresses import url_problem
 from campaigns.pages.languages import Language
 from campaigns.pages.types import Product
+from queue_app.rules import words
 from queue_app.work.pipeline import Objection
 
 KEYS = ("name", "sku", "brand", "price", "currency", "url", "image", "description", "attributes")
@@ -52,6 +53,15 @@ def number(value: float) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{Decimal(repr(value)):f}".removesuffix(".0") if isfinite(value) else ""
+
+
+def storable(value: Any) -> Any:
+    """Return a value of JSON without what a database can't keep, such as NUL characters in its texts and keys."""
+    if isinstance(value, str):
+        return words.storable(value)
+    if isinstance(value, Mapping):
+        return {words.storable(str(key)): storable(inner) for key, inner in value.items()}
+    return [storable(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass

@@ -13,6 +13,7 @@ _SIGNS = "=+@\uff1d\ufe66\uff0b\ufe62\uff0d\ufe63\uff20\ufe6b-"
 _UNSEEN = "\\s\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"  # white space and zero-width characters
 # A formula at the start of a cell, or after a character that separates cells in other locales; quotes and blanks may precede it.
 _FORMULA = re.compile(rf'(\A|[;|\t\n]|\r\n?)(?=["{_UNSEEN}]*[{_SIGNS}])')
+_GUARDED = re.compile(rf'(\A|[;|\t\n]|\r\n?)\'(?=["{_UNSEEN}]*[{_SIGNS}])')
 _CUT_AWAY = ("\t", "\r", "\n")  # some programs remove these from the start of a cell
 
 
@@ -30,3 +31,8 @@ def safe(value: object) -> object:
     text = str(value)
     guarded = _FORMULA.sub(r"\1'", text)
     return f"'{guarded}" if guarded.startswith(_CUT_AWAY) else guarded
+
+
+def unguarded(text: str) -> str:
+    """Return a cell that `safe` wrote as it was before: without the apostrophes before what would run as a formula."""
+    return _GUARDED.sub(r"\1", text)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[st
     for stage in stages:
         made = running.do(stage)
     database.again(lambda: running.begin(saving.name, at=clock.now()))
+    _hook("before", job.pk, saving.name)
     found = []
     for number, one in enumerate((MadeFile(**file) for file in made["files"]), 1):
         path = room / str(number)
@@ -92,7 +94,9 @@ def saved(job: Job, files: Json, *, seconds: float, at: datetime) -> None:
     pipeline = of(job.kind_id)
     if pipeline is not None:
         values = _values({"files": files}, seconds=seconds, at=at)
-        JobStage.objects.filter(job=job, name=pipeline.stages[-1].name, step="").update(**values)
+        saving = pipeline.stages[-1].name
+        JobStage.objects.filter(job=job, name=saving, step="").update(**values)
+        transaction.on_commit(partial(_hook, "after", job.pk, saving))
 
 
 def _values(result: Json, *, seconds: float, at: datetime, skipped: bool = False) -> dict[str, Any]:
