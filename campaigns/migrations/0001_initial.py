@@ -271,4 +271,18 @@ class Migration(migrations.Migration):
             model_name='clientreview',
             index=models.Index(fields=['version', '-id'], name='client_reviews_of_a_version'),
         ),
+        migrations.CreateModel(
+            name='PageDraft',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('form', models.CharField(choices=[('one', 'one page'), ('many', 'many from CSV')], max_length=4)),
+                ('body', models.JSONField(default=dict, help_text='The fields as typed; once its pages are queued, only their hash.')),
+                ('updated_at', models.DateTimeField()),
+                ('made', models.BigIntegerField(help_text='The job or the batch that it became.', null=True)),
+                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('made', None)), fields=('owner', 'form'), name='page_draft_one_open_per_form')],
+            },
+        ),
     ]

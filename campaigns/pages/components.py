@@ -136,8 +136,10 @@ def question(planned: Planned, context: Context, *, last: Unusable | None = None
     extra = [AFTER[last.code]] if last is not None and last.code in AFTER else []
     if figures:
         extra.append("You write this a second time: the “figures” of the task say what was wrong. Put all of it right.")
-    if request.brief or context.topics:
-        extra.append("The “brief” and the “topics” of the task say what to write about. They are no facts.")
+    if request.brief:
+        extra.append("Follow the “brief” of the task as far as these rules allow.")
+    if context.topics:
+        extra.append("The “topics” of the task are what others write about. They are no facts: use those that the facts cover.")
     return Question(
         text=QUESTION.format(
             component=planned.kind,
@@ -211,7 +213,7 @@ def _words(planned: Planned, *, less: bool) -> tuple[int, int]:
 
 def _said_words(low: int, high: int, *, is_spaced: bool) -> str:
     if not high:
-        return "Write as much as the facts carry."
+        return "Keep to the lengths above."
     many = f"Write {low:,} to {high:,} words in all." if low else f"Write at most {high:,} words in all."
     return many if is_spaced else f"{many} Two characters count as one word."
 
@@ -291,14 +293,11 @@ def _products(context: Context) -> Content:
 def _comparison(context: Context) -> Content:
     products = context.request.products[:MOST_ROWS]
     columns = [{name.casefold(): (name, value) for name, value in _rows(one, context.request.language)} for one in products]
-    labels = {key: name for column in columns for key, (name, _) in reversed(column.items())}
-    ordered = dict.fromkeys(key for column in columns for key in column)
-    return {
-        "columns": [line(one.name) for one in products],
-        "rows": [{"label": labels[key], "values": [column.get(key, ("", ""))[1] for column in columns]} for key in ordered][
-            :MOST_ROWS
-        ],
-    }
+    labels: dict[str, str] = {}  # as the first product with it writes it
+    for key, (name, _) in (one for column in columns for one in column.items()):
+        labels.setdefault(key, name)
+    rows = [{"label": name, "values": [column.get(key, ("", ""))[1] for column in columns]} for key, name in labels.items()]
+    return {"columns": [line(one.name) for one in products], "rows": rows[:MOST_ROWS]}
 
 
 BUILDERS: dict[str, Callable[[Context], Content]] = {"specs": _specs, "products": _products, "comparison": _comparison}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import jsonschema
 
 from campaigns.pages.components import MOST_ROWS, kind_of, working_title
-from campaigns.pages.plain import address, plain
+from campaigns.pages.plain import address
 from campaigns.pages.types import Component, Context, PageType, Product
 from campaigns.pages.wording import line
 
@@ -66,7 +66,7 @@ def _product(product: Product, *, url: str) -> Node:
             "name": line(product.name),
             "sku": line(product.sku),
             "brand": {"@type": "Brand", "name": line(product.brand)} if line(product.brand) else "",
-            "description": plain(product.description),
+            "description": line(product.description),
             "image": address(product.image),
             "url": where,
             "additionalProperty": attributes[:MOST_ROWS],
@@ -224,11 +224,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         itemListElement=_several(_schema("ListItem", "position", "name", position=_PLACE, name=_TEXT, item=_URL)),
     ),
 }
+_NODE = {"type": "object", "properties": {"@type": {"type": "string"}}, "required": ["@type"]}
 NODES = {kind: jsonschema.Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
 TOP = jsonschema.Draft202012Validator(
     {
         "type": "object",
-        "properties": {"@context": {"const": CONTEXT}, "@graph": _several({"type": "object", "required": ["@type"]})},
+        "properties": {"@context": {"const": CONTEXT}, "@graph": _several(_NODE)},
         "required": ["@context", "@graph"],
         "additionalProperties": False,
     }

@@ -1,6 +1,6 @@
 """What the parts of a page that are made from data say by themselves, in the page's language."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from campaigns.pages.languages import LANGUAGES, Word
 
@@ -22,4 +22,5 @@ LABELS: dict[str, dict[Own, str]] = {
 
 def label(name: Own | Word, language: str) -> str:
     """Return a label in a language of pages."""
-    return {**LANGUAGES[language].words, **LABELS[language]}[name]
+    words: dict[Any, str] = {**LANGUAGES[language].words, **LABELS[language]}
+    return words[name]

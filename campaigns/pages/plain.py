@@ -10,15 +10,14 @@ from campaigns.pages.wording import line
 TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>|<!--")
 # Markdown → its text. Signs within words and figures stay: 5*3*2, a_b_c
 MARKDOWN = (
-    (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s[^()]*)?\)"), r"\1"),
+    (re.compile(r"!?\[([^\[\]]*)\]\((?:[^()]|\([^()]*\))*\)"), r"\1"),
     (re.compile(r"!?\[([^\[\]]+)\]\[[^\[\]]*\]"), r"\1"),
     (re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*]*[^\s*])\*{1,3}(?![\w*])"), r"\1"),
     (re.compile(r"(?<![\w_])_{1,3}(?=[^\s_])([^_]*[^\s_])_{1,3}(?![\w_])"), r"\1"),
     (re.compile(r"`+([^`]*)`+"), r"\1"),
     (re.compile(r"^(?:\s*(?:#{1,6}|[-*+•>](?!\s*\d))\s+)+"), ""),
 )
-ADDRESS = re.compile(r"\(?\b(?:(?:https?|ftp)://|www\.(?=\w)|(?:javascript|vbscript):(?=\S)|data:\w+/)[^\s<>\"”“]*", re.I)
-SPACE_BEFORE = re.compile(r" +([,.;!?])(?=\s|$)")
+ADDRESS = re.compile(r" ?\(?\b(?:(?:https?|ftp)://|www\.(?=\w)|(?:javascript|vbscript):(?=\S)|data:\w+/)[^\s<>\"”“]*", re.I)
 # signs that end an address somewhere, and those that nobody sees
 ENDING = re.compile("['()`{}|^\x80-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
@@ -30,7 +29,7 @@ def plain(text: str) -> str:
         text = text.replace("<", "")
     for pattern, kept in MARKDOWN:
         text = pattern.sub(kept, text)
-    return line(SPACE_BEFORE.sub(r"\1", ADDRESS.sub("", text)))
+    return line(ADDRESS.sub("", text))
 
 
 def address(url: str) -> str:
