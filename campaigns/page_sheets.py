@@ -19,7 +19,8 @@ from campaigns import writing
 from campaigns.catalogue_rows import look_up
 from campaigns.models import Page
 from campaigns.page_drafts import Body
-from campaigns.pages import columns, table
+from campaigns.pages import table
+from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import Record
 from campaigns.pages.table import Rules, Table, TableRow
 from campaigns.writing import Ranked, Wanted
@@ -101,17 +102,17 @@ def look(body: Body, owner: User, *, at: datetime) -> Sheet:
 
 def changed(body: Body, changes: Mapping[int, Mapping[str, str]], *, without: Collection[int] = ()) -> Body:
     """Return the body with these cells: row → column → text. A column that the file did not have is added."""
-    known = list(body["columns"])
-    new = [name for name in columns.COLUMNS if name not in known and any(name in cells for cells in changes.values())]
+    columns = list(body["columns"])
+    new = [name for name in COLUMNS if name not in columns and any(name in cells for cells in changes.values())]
     rows = []
     for number, cells, problem in body["rows"]:
-        own = {name: text for name, text in changes.get(number, {}).items() if name in [*known, *new]}
-        fitted = [*cells[: len(known)], *([""] * len(new))]
-        now = [own.get(name, fitted[place])[:CELL_MOST] for place, name in enumerate([*known, *new])]
+        own = {name: text for name, text in changes.get(number, {}).items() if name in [*columns, *new]}
+        fitted = [*cells[: len(columns)], *([""] * len(new))]
+        now = [own.get(name, fitted[place])[:CELL_MOST] for place, name in enumerate([*columns, *new])]
         if number in without:
             continue
-        rows.append([number, now, ""] if now != fitted else [number, [*fitted, *cells[len(known) :]], problem])
-    return {**body, "columns": [*known, *new], "rows": rows}
+        rows.append([number, now, ""] if now != fitted else [number, [*fitted, *cells[len(columns) :]], problem])
+    return {**body, "columns": [*columns, *new], "rows": rows}
 
 
 def rest(body: Body, kept: Collection[int]) -> Body | None:

@@ -20,7 +20,8 @@ from campaigns.actions import NotAsShown
 from campaigns.models import PageDraft
 from campaigns.page_drafts import MANY, Body
 from campaigns.page_sheets import Sheet
-from campaigns.pages import columns, table
+from campaigns.pages import table
+from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import BYTES_MOST, FileRefused
 from campaigns.pages.table import TableRow
 from campaigns.views.pages_new import REFUSALS, offer_of, uuid_of
@@ -223,7 +224,7 @@ def _show(
         "another": bool(problems) or "another" in request.GET,
         "problems": problems,
         "pasted": pasted,
-        "columns": columns.COLUMNS,
+        "columns": COLUMNS,
         "rows_most": f"{JOBS_MOST:,}",
     }
     return render(request, "campaigns/pages/many.html", context, status=status)
@@ -273,7 +274,7 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
     def cell(name: str) -> Cell:
         return Cell(name, SHOWN.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
 
-    also = [name for name in [*sheet.table.columns, *columns.COLUMNS] if name in wrong and name not in SHOWN]
+    also = [name for name in [*sheet.table.columns, *COLUMNS] if name in wrong and name not in SHOWN]
     return RowLine(
         row.number,
         [cell(name) for name in SHOWN],
@@ -285,7 +286,7 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
 
 def _column(name: str, sheet: Sheet) -> str:
     """Return where an error can be corrected: in its column, or in one that the file doesn't have yet."""
-    return name if name in sheet.table.columns or name in columns.COLUMNS or not name else "product"
+    return name if name in sheet.table.columns or name in COLUMNS or not name else "product"
 
 
 def _file(text: str, name: str) -> HttpResponse:

@@ -1,12 +1,10 @@
 """The page of a page: its stages while it is written, then preview, checks and versions; who sees it, and what they decide."""
 
-import re
-
 import pytest
 from django.test import Client
 
 from campaigns.models import Page
-from queue_app.models import AuditEntry, User
+from queue_app.models import User
 from tests.campaigns.page_rows import staged_page
 from tests.factories import UserFactory
 from tests.markup import html_of, squeezed

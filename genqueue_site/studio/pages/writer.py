@@ -25,12 +25,22 @@ class Writer:
 
     def take(self, pool: str, **words: str) -> str:
         """Return the next sentence of a pool with these words in it. A pool that is used up begins again."""
+        return self.filled(self._next(pool), **words)
+
+    def pair(self, pool: str, **words: str) -> tuple[str, str]:
+        """Return the next question of a pool and its answer."""
+        question, answer = self._next(pool).split(" | ")
+        return self.filled(question, **words), self.filled(answer, **words)
+
+    def _next(self, pool: str) -> str:
         if pool not in self._decks:
             self._decks[pool] = itertools.cycle(self.mixed(getattr(self.phrases, pool)))
-        return self.filled(next(self._decks[pool]), **words)
+        return next(self._decks[pool])
 
     def filled(self, sentence: str, **words: str) -> str:
         """Return a sentence with the keyword, the name and these words in their places."""
+        if sentence.startswith("{key}"):
+            words = {"key": capital(self.main)} | words  # at the beginning it stands without marks
         return sentence.format(**{"name": self.asked.title, "key": self.quoted(self.main)} | words)
 
     def mixed(self, sentences: Sequence[T]) -> list[T]:
