@@ -94,6 +94,7 @@ class TestAFile:
             pytest.param(bytes(range(256)) * 9, "save it as CSV UTF-8", id="binary"),
             pytest.param(b"x" * 5_000_001, "The file is 5.0 MB; the limit is 5 MB", id="too large"),
             pytest.param(file(*[FINE["2"]] * 1_001), "more than 1,000 rows. Split it", id="too many rows"),
+            pytest.param(HEADER + "\n" * 100_001, "more than 100,000 lines. Remove blank ones", id="too many lines"),
             pytest.param(GOOD.replace("keywords", "language"), "“language” is here twice: columns 3 and 4", id="a column twice"),
             pytest.param(GOOD.replace("brief", "target url"), "target_url is here twice, under two names", id="under two names"),
             pytest.param(GOOD.replace("deadline", "dead line?"), "“dead line?”. Did you mean deadline?", id="a misspelt column"),
