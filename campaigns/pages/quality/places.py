@@ -13,8 +13,44 @@ from campaigns.pages.quality.units import LANGUAGES
 
 # also words of everyday use where a sentence begins, or in German
 _ORDINARY = frozenset(
-    "salta nome center cuba oral turkey jersey jordan chad georgia man bari lima fuji center midway easter boa vista norden kiste"
-    " reunion marte baker perth polar adak mali oman niger guinea truk wake most mayo eire".split()
+    [
+        "salta",
+        "nome",
+        "center",
+        "cuba",
+        "oral",
+        "turkey",
+        "jersey",
+        "jordan",
+        "chad",
+        "georgia",
+        "man",
+        "bari",
+        "lima",
+        "fuji",
+        "center",
+        "midway",
+        "easter",
+        "boa",
+        "vista",
+        "norden",
+        "kiste",
+        "reunion",
+        "marte",
+        "baker",
+        "perth",
+        "polar",
+        "adak",
+        "mali",
+        "oman",
+        "niger",
+        "guinea",
+        "truk",
+        "wake",
+        "most",
+        "mayo",
+        "eire",
+    ]
 )
 _MORE = {
     "IT": "italian italien italienne italiano italiaans włoszech włoch", "FR": "french france", "NL": "dutch holland holandia",
