@@ -18,8 +18,8 @@ from campaigns.pages.grid import Record
 from campaigns.pages.types import PageRequest
 from queue_app.rules import spreadsheet
 from queue_app.rules.nesting import KEPT_MOST, is_deeper
-from queue_app.work.intake import JOBS_MOST as ROWS_MOST
 from queue_app.work.intake import DATA_MOST
+from queue_app.work.intake import JOBS_MOST as ROWS_MOST
 from queue_app.work.pipeline import Objection
 
 _LIST = re.compile(r"[;|\n]")
