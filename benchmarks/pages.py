@@ -9,7 +9,6 @@ import json
 import os
 import re
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -146,7 +145,7 @@ def run(site: Any) -> None:
         count = mine.count()
     time.sleep(2)
     late = [listener.seen[job, name] - ended.timestamp() for job, name, ended, _ in rows if (job, name) in listener.seen]
-    by_stage = {name: [spent for _, stage, _, spent in rows if stage == name] for name in dict.fromkeys(row[1] for row in rows)}
+    by_stage = {name: [spent for _, stage, _, spent in rows if stage == name and spent is not None] for name in dict.fromkeys(row[1] for row in rows)}
     for name, spent in by_stage.items():
         stand.figure(f"{name}, p50 (longest {max(spent):.2f} s)", statistics.median(spent), " s")
     stand.figure(f"{count} pages with {calls} calls of {STUDIO_SECONDS:g} s", seconds, " s")
@@ -175,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -31,7 +31,7 @@ _CLAIMS: dict[str, str] = {
     "|rekommenderas av experter|rekommenderas av läkare|polecany przez ekspertów|polecany przez lekarzy|医師推奨|専門家推奨|専門家も推薦",
     "patent": "patented|patent-pending|patentiert|breveté|brevetée|patentad|brevettat|gepatenteerd|patenterad|opatentowan|特許",
 }  # fmt: skip
-_PHRASES = {kind: re.compile("|".join(rf"(?<!\w){re.escape(one)}" if one[0].isascii() or (one[0].isalpha() and one[0] < "ぁ")
+_PHRASES = {kind: re.compile("|".join(rf"(?<!\w){re.escape(one)}" if one[0].isascii() or one[0].isalpha() and one[0] < "ぁ"
                                       else re.escape(one) for one in sorted(set(phrases.split("|")), key=len, reverse=True)))
             for kind, phrases in _CLAIMS.items()}  # fmt: skip
 

@@ -75,7 +75,7 @@ def _numeric(text: str) -> list[Date]:
         else:
             year, month, day = int(match[8]), int(match[7]), int(match[5])
             others = ((year, day, month),) if match[6] == "/" and day <= 12 else ()
-        if (1 <= month <= 12 and 1 <= day <= 31) or others:
+        if 1 <= month <= 12 and 1 <= day <= 31 or others:
             found.append(Date(match[0], *match.span(), year, month, day, others))
     return found
 

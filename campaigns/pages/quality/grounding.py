@@ -18,26 +18,7 @@ from campaigns.pages.types import Document, TextBlock
 _TITLED = {"title", "heading", "question", "cell", "point"}
 _LIST_NUMBER = re.compile(r"\s*(?:\D{0,12} )?\d{1,2}(?:[.):]|\s*$)")
 _STEP = frozenset(
-    [
-        "step",
-        "schritt",
-        "étape",
-        "paso",
-        "passaggio",
-        "passo",
-        "stap",
-        "steg",
-        "krok",
-        "ステップ",
-        "tip",
-        "tipp",
-        "conseil",
-        "consejo",
-        "consiglio",
-        "dica",
-        "rada",
-        "porada",
-    ]
+    "step schritt étape paso passaggio passo stap steg krok ステップ tip tipp conseil consejo consiglio dica rada porada".split()
 )
 _ORDINAL = re.compile(r"1(?:st|er|re|ère|°|\.º|ste|:a|番)")
 _NAME_BEFORE = re.compile(r"([^\W\d_]{2,}) $")
@@ -81,7 +62,7 @@ def _may_state(one: Quantity, text: str, grounds: Grounds, counts: frozenset[int
         return not _is_other_model(one, text, grounds)
     if one.units or one.worded:
         return False
-    if (one.start == 0 and _LIST_NUMBER.match(text)) or one.before in _STEP or _ORDINAL.match(text, one.start):
+    if one.start == 0 and _LIST_NUMBER.match(text) or one.before in _STEP or _ORDINAL.match(text, one.start):
         return True
     whole = one.values and one.values[0] == int(min(one.values[0], 1e9)) and not one.decimals
     return (
@@ -104,7 +85,7 @@ def _is_other_model(one: Quantity, text: str, grounds: Grounds) -> bool:
     if one.units or one.worded:
         return False
     word = _NAME_BEFORE.search(text, max(0, one.start - 30), one.start)
-    if not word or (not word[1][0].isupper() and word[1][0].isascii()):
+    if not word or not word[1][0].isupper() and word[1][0].isascii():
         return False
     return any(squeezed(word[1]) + sign in grounds.squeezed for sign in "0123456789")
 

@@ -95,7 +95,7 @@ class Grounds:
     def has_word(self, word: str, *, inflected: bool = False) -> bool:
         """Whether a word stands in the facts, with an ending more or less; ``inflected``: in Polish, also with another ending."""
         lower = word.lower()
-        if lower in self.words or (len(lower) > 3 and squeezed(lower) in self.squeezed):
+        if lower in self.words or len(lower) > 3 and squeezed(lower) in self.squeezed:
             return True
         if any(lower[:-cut] in self.words for cut in (1, 2) if len(lower) - cut >= 3):
             return True

@@ -18,9 +18,9 @@ from campaigns.pages.types import Check, Context, Document
 TITLE, DESCRIPTION = (20, 60), (70, 160)  # characters that search pages show
 TITLE_JAPANESE, DESCRIPTION_JAPANESE = (10, 60), (35, 160)
 SHORTENED = 2  # as many times the most: no search page shows half of it
-_VOID = frozenset(["br", "hr", "img", "wbr"])
+_VOID = frozenset("br hr img wbr".split())
 _ADDRESS = re.compile(r"\b(?:https?://|www\.)[^\s<>\"”]{1,200}|\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", re.I)
-_UNSAFE = frozenset(["script", "style", "iframe", "object", "embed", "form", "input", "base", "meta", "link", "svg"])
+_UNSAFE = frozenset("script style iframe object embed form input base meta link svg".split())
 
 
 def check_headings(document: Document) -> Check:

@@ -31,58 +31,8 @@ from campaigns.pages.quality.known_names import (
 _TOKEN = re.compile(r"[^\W_]+(?:[-.&][^\W_]+)*®?")
 _SENTENCE_ENDS = frozenset(".!?:;…•|\n\0。！？")
 _LOOKED_PAST = frozenset(" \t\"“”„«»‘’'([¿¡*_")
-_ABBREVIATIONS = TITLES | frozenset(
-    [
-        "e.g",
-        "i.e",
-        "z.b",
-        "ca",
-        "inkl",
-        "bzw",
-        "st",
-        "no",
-        "nr",
-        "art",
-        "vs",
-        "np",
-        "ul",
-        "approx",
-        "bl.a",
-        "t.ex",
-        "bijv",
-        "d.h",
-        "u.a",
-        "p.ej",
-    ]
-)
-_PARTICLES = frozenset(
-    [
-        "de",
-        "du",
-        "la",
-        "le",
-        "van",
-        "von",
-        "der",
-        "den",
-        "di",
-        "da",
-        "do",
-        "dos",
-        "das",
-        "del",
-        "della",
-        "und",
-        "&",
-        "et",
-        "y",
-        "e",
-        "of",
-        "the",
-        "och",
-        "i",
-    ]
-)
+_ABBREVIATIONS = TITLES | frozenset("e.g i.e z.b ca inkl bzw st no nr art vs np ul approx bl.a t.ex bijv d.h u.a p.ej".split())
+_PARTICLES = frozenset("de du la le van von der den di da do dos das del della und & et y e of the och i".split())
 _LATIN_RUN = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ0-9.+-]*")
 _KATAKANA = re.compile(r"[ァ-ヺー]+(?:・[ァ-ヺー]+)*")
 _KANJI = re.compile(r"[一-龯々]+")
@@ -133,7 +83,7 @@ def _tokens(text: str) -> Iterator[Token]:
     for match in _TOKEN.finditer(text):
         gap = text[end : match.start()]
         rest = gap.rstrip("".join(_LOOKED_PAST)) if end else ""
-        starts = not end or (rest[-1:] in _SENTENCE_ENDS and bool(rest))
+        starts = not end or rest[-1:] in _SENTENCE_ENDS and bool(rest)
         if starts and rest.startswith(".") and len(rest) == 1 and before in _ABBREVIATIONS:
             starts = False
         yield Token(match[0], match.start(), match.end(), starts)
@@ -154,7 +104,7 @@ def _is_suspect(tokens: list[Token], at: int, language: str, grounds: Grounds) -
         return False
     if _is_grounded(word, language, grounds):
         return False
-    if one.text.endswith("®") or _is_code(word) or (one.lower in BRANDS and one.is_capital):
+    if one.text.endswith("®") or _is_code(word) or one.lower in BRANDS and one.is_capital:
         return True
     if not one.is_capital or len(word) < 2:
         return False
@@ -240,8 +190,8 @@ def _joined(tokens: list[Token], suspects: list[bool], text: str) -> Iterator[st
             at += 1
             continue
         last = at
-        while last + 1 < len(tokens) and (suspects[last + 1] or (last + 2 < len(tokens) and suspects[last + 2]
-                                          and tokens[last + 1].lower in _PARTICLES)):  # fmt: skip
+        while last + 1 < len(tokens) and (suspects[last + 1] or last + 2 < len(tokens) and suspects[last + 2]
+                                          and tokens[last + 1].lower in _PARTICLES):  # fmt: skip
             if tokens[last + 1].start - tokens[last].end > 2:
                 break
             last += 1
@@ -255,7 +205,7 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
     for match in _LATIN_RUN.finditer(text):
         word = match[0].rstrip(".-+")
         after_number = match.start() and text[match.start() - 1].isdigit()
-        if len(word) < 2 or word.lower() in LATIN or (after_number and (word in units.SIGNS or word.lower() in units.words())):
+        if len(word) < 2 or word.lower() in LATIN or after_number and (word in units.SIGNS or word.lower() in units.words()):
             continue
         if squeezed(word) not in grounds.squeezed:
             yield word
@@ -264,15 +214,10 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
         if squeezed(word) in grounds.squeezed:
             continue
         parts = word.split("・")
-        if (
-            word in JAPANESE_BRANDS
-            or word in places.named("ja")
-            or any(part in JAPANESE_BRANDS for part in parts)
-            or (
-                len(parts) == 2
-                and text[match.end() : match.end() + 1] in ("が", "氏", "の", "に", "は")
-                and _is_foreign(parts, text)
-            )
+        if word in JAPANESE_BRANDS or word in places.named("ja") or any(part in JAPANESE_BRANDS for part in parts):
+            yield word
+        elif (
+            len(parts) == 2 and text[match.end() : match.end() + 1] in ("が", "氏", "の", "に", "は") and _is_foreign(parts, text)
         ):
             yield word
     for match in _KANJI.finditer(text):

@@ -41,54 +41,18 @@ _JOINERS = {"fr": {"et"}, "es": {"y"}, "pt": {"e"}}
 THOUSANDS = {
     **dict.fromkeys(("thousand", "tausend", "mille", "mil", "mila", "duizend", "tusen", "tys", "tysiące", "tysięcy"), 1e3),
     **dict.fromkeys(
-        ["million", "millions", "mio", "millionen", "millón", "millones", "milione", "milioni", "milhão", "milhões", "miljoen", "miljon", "miljoner", "mln", "milion", "miliony", "milionów"], 1e6,
+        "million millions mio millionen millón millones milione milioni milhão milhões miljoen miljon miljoner mln milion miliony"
+        " milionów".split(), 1e6,
     ),
-    **dict.fromkeys(["billion", "milliarde", "milliarden", "mrd", "miliardi", "miljard", "miliard"], 1e9),
+    **dict.fromkeys("billion milliarde milliarden mrd miliardi miljard miliard".split(), 1e9),
 }  # fmt: skip
 
 ABOUT = frozenset(
-    [
-        "about",
-        "around",
-        "roughly",
-        "nearly",
-        "almost",
-        "approximately",
-        "approx",
-        "circa",
-        "ca",
-        "rund",
-        "etwa",
-        "ungefähr",
-        "knapp",
-        "fast",
-        "gut",
-        "environ",
-        "presque",
-        "unos",
-        "unas",
-        "casi",
-        "aproximadamente",
-        "quasi",
-        "cerca",
-        "ongeveer",
-        "bijna",
-        "zo'n",
-        "ruim",
-        "cirka",
-        "ungefär",
-        "nästan",
-        "drygt",
-        "około",
-        "prawie",
-        "niemal",
-        "blisko",
-        "約",
-        "およそ",
-    ]
+    "about around roughly nearly almost approximately approx circa ca rund etwa ungefähr knapp fast gut environ presque unos unas casi"
+    " aproximadamente quasi cerca ongeveer bijna zo'n ruim cirka ungefär nästan drygt około prawie niemal blisko 約 およそ".split()
 )
-UNDER = frozenset(["under", "below", "unter", "onder", "poniżej", "sotto", "abaixo"])
-OVER = frozenset(["over", "above", "über", "boven", "över", "ponad", "oltre", "acima"])
+UNDER = frozenset("under below unter onder poniżej sotto abaixo".split())
+OVER = frozenset("over above über boven över ponad oltre acima".split())
 
 KANJI = {"二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 

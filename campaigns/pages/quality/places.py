@@ -13,44 +13,8 @@ from campaigns.pages.quality.units import LANGUAGES
 
 # also words of everyday use where a sentence begins, or in German
 _ORDINARY = frozenset(
-    [
-        "salta",
-        "nome",
-        "center",
-        "cuba",
-        "oral",
-        "turkey",
-        "jersey",
-        "jordan",
-        "chad",
-        "georgia",
-        "man",
-        "bari",
-        "lima",
-        "fuji",
-        "center",
-        "midway",
-        "easter",
-        "boa",
-        "vista",
-        "norden",
-        "kiste",
-        "reunion",
-        "marte",
-        "baker",
-        "perth",
-        "polar",
-        "adak",
-        "mali",
-        "oman",
-        "niger",
-        "guinea",
-        "truk",
-        "wake",
-        "most",
-        "mayo",
-        "eire",
-    ]
+    "salta nome center cuba oral turkey jersey jordan chad georgia man bari lima fuji center midway easter boa vista norden kiste"
+    " reunion marte baker perth polar adak mali oman niger guinea truk wake most mayo eire".split()
 )
 _MORE = {
     "IT": "italian italien italienne italiano italiaans włoszech włoch", "FR": "french france", "NL": "dutch holland holandia",

@@ -100,7 +100,7 @@ def _digits(text: str, language: str) -> Iterator[Quantity]:
         start, end = match.span()
         if start < at:
             continue  # read as the rest of a Japanese number
-        if start and ((text[start - 1].isalpha() and text[start - 1].isascii()) or text[start - 1] == "_"):
+        if start and (text[start - 1].isalpha() and text[start - 1].isascii() or text[start - 1] == "_"):
             continue  # part of a code such as X7: `names` looks at those
         values, decimals = readings(match[0]), _decimals(match[0])
         values, end = _multiplied(text, values, end)
@@ -210,7 +210,7 @@ def _worded(text: str, language: str) -> Iterator[Quantity]:
             continue
         if word in table:
             following = lower[at + 1] if at + 1 < len(lower) else ""
-            if following in table or (following in numerals.THOUSANDS and following != "mil"):
+            if following in table or following in numerals.THOUSANDS and following != "mil":
                 continue
             value, first = numerals.sum_of(lower, at + 1, language)
             meant, end = _unit_after(text, words[at].end())
