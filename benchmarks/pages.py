@@ -144,8 +144,12 @@ def run(site: Any) -> None:
         calls = Attempt.objects.exclude(step="main").filter(job__in=mine).count()
         count = mine.count()
     time.sleep(2)
-    late = [listener.seen[job, name] - ended.timestamp() for job, name, ended, _ in rows if (job, name) in listener.seen]
-    by_stage = {name: [spent for _, stage, _, spent in rows if stage == name and spent is not None] for name in dict.fromkeys(row[1] for row in rows)}
+    late = [
+        listener.seen[job, name] - ended.timestamp() for job, name, ended, _ in rows if ended and (job, name) in listener.seen
+    ]
+    by_stage: dict[str, list[float]] = {}
+    for _, name, _, spent in rows:
+        by_stage.setdefault(name, []).append(spent or 0.0)
     for name, spent in by_stage.items():
         stand.figure(f"{name}, p50 (longest {max(spent):.2f} s)", statistics.median(spent), " s")
     stand.figure(f"{count} pages with {calls} calls of {STUDIO_SECONDS:g} s", seconds, " s")
