@@ -57,7 +57,7 @@ class Instant:
     def poll(self, ref: RemoteRef) -> PollResult:
         if time.time() < float(ref.remote_id.split(" ")[1]):
             return PollResult(TaskState.RUNNING)
-        return PollResult(TaskState.SUCCEEDED, assets=[RemoteAsset("page")])
+        return PollResult(TaskState.SUCCEEDED, assets=[RemoteAsset("text")])
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         return TaskState.RUNNING
@@ -65,7 +65,7 @@ class Instant:
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
         text = TEXT + ref.remote_id.encode()  # each job's own: equal files are stored once, by one job after the other
         sink.write(text)
-        return FetchedAsset("page", len(text), hashlib.sha256(text).hexdigest(), "text/plain")
+        return FetchedAsset("text", len(text), hashlib.sha256(text).hexdigest(), "text/plain")
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         return Page()

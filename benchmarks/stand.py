@@ -17,7 +17,7 @@ from benchmarks import results
 from benchmarks.results import FIGURES, ROOT
 
 PEERS = ROOT / ".venv-peers"
-MODEL = "page-writer"
+MODEL = "text-writer"
 
 
 @contextmanager

@@ -89,6 +89,11 @@ def look_up(owner: User, skus: Collection[str]) -> dict[str, dict[str, Any]]:
     return {row.sku: row.data for row in found}
 
 
+def skus_of(owner: User, most: int = 500) -> list[str]:
+    """Return the first SKUs of the owner's catalogue, as suggestions."""
+    return [*CatalogueRow.objects.filter(owner=owner).order_by("sku").values_list("sku", flat=True)[:most]]
+
+
 def delete(owner: User, skus: Collection[str]) -> int:
     """Delete the owner's products by these SKUs, and return how many there were. Finished pages keep what they were made of."""
     deleted, _ = CatalogueRow.objects.filter(owner=owner, sku__in=[*skus]).delete()

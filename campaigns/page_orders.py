@@ -1,7 +1,8 @@
-"""What was typed into the form of one page, or stands in a row of a CSV: read into the page that is wanted, with what is wrong."""
+"""What was typed into the form of one page, read into the page that is wanted, with what is wrong."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any
@@ -19,8 +20,7 @@ from campaigns.pages.languages import LANGUAGES
 from campaigns.pages.types import PageRequest, PageType
 from campaigns.writing import Wanted
 from queue_app.models import User
-from queue_app.rules.words import storable
-from queue_app.work.intake import METADATA_MOST
+from queue_app.work.intake import DATA_MOST
 from queue_app.work.pipeline import Objection
 
 FIELDS = (
@@ -29,6 +29,7 @@ FIELDS = (
 )
 STATUSES = {"": "Not known", "missing": "Missing", "outdated": "Outdated", "current": "Up to date"}
 DIGITS_MOST = 9  # of a number of products or searches
+NEEDED = ("page_type", "target_url", "keywords", "language")
 NAMES = {"sku_count": "products", "monthly_searches": "searches a month"}
 # field of the metadata → field of the form
 _SHOWN_AT = {"product": "product_data", "products": "product_data", "prompt": "brief", "seo": "product_data"}
@@ -105,17 +106,23 @@ def check(order: Order) -> None:
         if one.plan:
             order.plan.append(one.message)
             continue
-        top, _, rest = one.field.removeprefix("metadata.").partition(".")
-        order.error(_SHOWN_AT.get(top, top), one.message)
+        top, *_ = one.field.removeprefix("metadata.").split(".")
+        order.error(_SHOWN_AT.get(top, top), _told(one))
     if not order.errors and not order.plan:
         order.request = inputs.read(order.wanted.metadata, order.wanted.brief, languages=settings.PAGE_LANGUAGES)
+
+
+def _told(one: Objection) -> str:
+    """Return what is wrong, with the place of the product that it is about: the field holds them all."""
+    found = re.fullmatch(r"metadata\.products\.(\d+)\..*", one.field)
+    return f"Product {int(found[1]) + 1}: {one.message}" if found else one.message
 
 
 def objections(wanted: Wanted) -> Sequence[Objection]:
     """Return why a page would be refused, as the API and the queue say it."""
     size = len(json.dumps(wanted.metadata, ensure_ascii=False))
-    if size > METADATA_MOST:
-        words = f"The data is {size:,} characters; the limit is {METADATA_MOST:,}. Remove products or details."
+    if size > DATA_MOST:
+        words = f"The data is {size:,} characters; the limit is {DATA_MOST:,}. Remove products or details."
         return [Objection("metadata.products", words)]
     try:
         request = inputs.read(wanted.metadata, wanted.brief, languages=settings.PAGE_LANGUAGES)

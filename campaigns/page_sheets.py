@@ -1,5 +1,5 @@
 """
-Many pages from one CSV: its rows as a draft keeps them, checked again at every look, since prices, dates and the catalogue change.
+Many pages from one CSV: its rows as a draft keeps them, checked again at every look, since time and the catalogue go on.
 
 The body of such a draft has the file's name, encoding and separator, its ``columns``, and its ``rows``: number, cells, and what
 is wrong with the row as a whole.
@@ -20,6 +20,7 @@ from campaigns.catalogue_rows import look_up
 from campaigns.models import Page
 from campaigns.page_drafts import Body
 from campaigns.pages import table
+from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import Record
 from campaigns.pages.table import Rules, Table, TableRow
 from campaigns.writing import Ranked, Wanted
@@ -80,14 +81,14 @@ def read(data: bytes, name: str, owner: User, *, at: datetime) -> Body:
     :raises FileRefused: it can't be read as a table of pages.
     """
     found = table.read(data, _rules(owner, at=at))
-    rows = [[record.number, list(record.cells), record.problem] for record in table.records(found, {})]
+    rows = [[record.number, [storable(cell) for cell in record.cells], record.problem] for record in table.records(found, {})]
     file = one_line(storable(name))[-NAME_MOST:] or PASTED
     return {
         "file": file,
         "encoding": found.encoding,
         "separator": found.separator,
         "columns": list(found.columns),
-        "rows": [[number, [storable(cell) for cell in cells], problem] for number, cells, problem in rows],
+        "rows": rows,
     }
 
 
@@ -102,7 +103,7 @@ def look(body: Body, owner: User, *, at: datetime) -> Sheet:
 def changed(body: Body, changes: Mapping[int, Mapping[str, str]], *, without: Collection[int] = ()) -> Body:
     """Return the body with these cells: row → column → text. A column that the file did not have is added."""
     columns = list(body["columns"])
-    new = [name for name in table.COLUMNS if name not in columns and any(name in cells for cells in changes.values())]
+    new = [name for name in COLUMNS if name not in columns and any(name in cells for cells in changes.values())]
     rows = []
     for number, cells, problem in body["rows"]:
         own = {name: text for name, text in changes.get(number, {}).items() if name in [*columns, *new]}

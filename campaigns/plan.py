@@ -21,7 +21,7 @@ from campaigns.rules.matrix import Cell, Choice
 from campaigns.starts import Still
 from queue_app.models import GenerationModel, Kind, ModelRoute, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity, fetching, intake, routes, uploads
+from queue_app.work import capacity, fetching, intake, pipeline, routes, uploads
 
 __all__ = [
     "BULK",
@@ -457,8 +457,11 @@ class Reader:
         if not self.brief.model:
             self._say("model", "Choose a model.")
             return None
-        if self.brief.model in self.models:
-            return self.models[self.brief.model]
+        if found := self.models.get(self.brief.model):
+            if not pipeline.of(found.medium):
+                return found
+            self._say("model", f"{found.key} makes {found.medium}s, which need data of their own. Choose another model.")
+            return None
         if GenerationModel.objects.filter(pk=self.brief.model).exists():
             self.unavailable = intake.ModelNotAvailable(self.brief.model)
             self._say("model", str(self.unavailable))

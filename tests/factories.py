@@ -32,6 +32,23 @@ _FILES = {
 }
 MEDIA = {seed.key: str(seed.medium) for seed in catalogue.MODELS}
 CODECS = {seed.key: seed.routes[0].codec for seed in catalogue.MODELS}
+# the metadata of a page whose data carries it
+PAGE = {
+    "page_type": "product",
+    "target_url": "https://shop.example/kettles/aria-15",
+    "keywords": ["electric kettle", "quiet kettle"],
+    "language": "en",
+    "product": {
+        "name": "Aria 1.5",
+        "sku": "AR-15",
+        "brand": "Norden",
+        "price": "49.90",
+        "currency": "EUR",
+        "url": "https://shop.example/kettles/aria-15",
+        "description": "A quiet kettle of brushed steel.",
+        "attributes": {"Capacity": "1.5 l", "Power": "2200 W", "Weight": "1.1 kg", "Material": "brushed steel"},
+    },
+}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 

@@ -1,7 +1,11 @@
 """A small pipeline, for tests of what the queue does with one: it needs a language that it knows, and two products."""
 
-from queue_app.models import Job
+import secrets
+from datetime import timedelta
+
+from queue_app.models import Attempt, Job, JobStage
 from queue_app.work.pipeline import Objection, PipelineStage
+from tests.factories import NOON
 
 NAMES = (
     "validation",
@@ -36,6 +40,8 @@ class Leaflets:
         self.jobs: list[Job] = []
 
     def objections(self, metadata, prompt, *, owner_id):
+        if prompt == "For nobody.":
+            return [Objection("prompt", "Say who reads it.", plan=True)]
         language = [] if metadata.get("language") in ("en", "de") else [NO_LANGUAGE]
         return language + ([TOO_FEW] if len(metadata.get("products", ())) < 2 else [])
 
@@ -48,3 +54,40 @@ class Leaflets:
 
 LEAFLETS = Leaflets()
 PIPELINES = {"page": "tests.pipelines.LEAFLETS"}
+
+
+REPORT = {
+    "checks": [
+        {
+            "name": "Grounding",
+            "outcome": "fail",
+            "figure": "1 of 14",
+            "bound": "0",
+            "sentence": "“2.5 l” is in none of the facts. Remove it, or add it to the data.",
+            "components": ["body"],
+            "found": ["2.5 l"],
+        }
+    ],
+    "verdict": "review",
+    "rewritten": [],
+}
+
+
+def finished(job, *names, seconds=2.0, **fields):
+    """Write the rows of stages that a job has finished, as the engine does; that of the checks has a report."""
+    for name in names:
+        result = {"report": REPORT, "document": {}} if name == "quality validation" else {}
+        JobStage.objects.create(
+            job=job,
+            name=name,
+            **{"started_at": NOON, "ended_at": NOON, "seconds": seconds, "result": result, "sha256": "0" * 64} | fields,
+        )
+
+
+def call(job, step, number, outcome, *, cost=None, at=NOON, **fields):
+    """Write the attempt of one call of a job in steps, beside the main one, as the engine does."""
+    main = job.attempts.get(step="main", number=job.attempt_number)
+    same = ("job_id", "reservation_id", "route_id", "account_id", "endpoint_id", "preview")
+    known = {name: getattr(main, name) for name in same} | {"synchronous": True, "token": secrets.token_urlsafe(32)}
+    times = {"created_at": at, "called_at": at, "slot_until": at + timedelta(seconds=170), "ended_at": at if outcome else None}
+    return Attempt.objects.create(step=step, number=number, outcome=outcome, cost=cost, **known | times | fields)

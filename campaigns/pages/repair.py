@@ -52,7 +52,7 @@ def parse(text: str) -> dict[str, Any] | list[Any]:
     """
     if len(text) > MOST_CHARACTERS:
         raise NotJson(f"The answer has more than {MOST_CHARACTERS:,} characters.")
-    at = text.rfind("</think>") + 1  # drafts of a reasoning model are no answer
+    at = text.rfind("/think>") + 1  # drafts of a reasoning model are no answer
     others: list[dict[str, Any] | list[Any]] = []
     while opener := OPENER.search(text, at):
         try:

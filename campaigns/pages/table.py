@@ -7,52 +7,21 @@ the reasons (`with_reasons`), which can be read again.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any, NamedTuple
 
-from campaigns.pages import grid, inputs, plan, product_data, wording
-from campaigns.pages.grid import FileRefused, Record
+from campaigns.pages import columns, grid, inputs, plan, product_data, wording
+from campaigns.pages.columns import ATTRIBUTE, REASONS
+from campaigns.pages.grid import Record
 from campaigns.pages.types import PageRequest
 from queue_app.rules import spreadsheet
 from queue_app.rules.nesting import KEPT_MOST, is_deeper
+from queue_app.work.intake import DATA_MOST
 from queue_app.work.intake import JOBS_MOST as ROWS_MOST
-from queue_app.work.intake import METADATA_MOST
 from queue_app.work.pipeline import Objection
 
-COLUMNS = (
-    "page_type",
-    "target_url",
-    "keywords",
-    "language",
-    "brand_voice",
-    "brief",
-    "skus",
-    "product",
-    "sku_count",
-    "monthly_searches",
-    "content_status",
-    "deadline",
-    "competitor_urls",
-)
-NEEDED = ("page_type", "target_url", "keywords", "language")
-REASONS = "reasons"  # of `with_reasons`; ignored when such a file is read again
-_ALIASES = {
-    "sku": "skus",
-    "type": "page_type",
-    "url": "target_url",
-    "keyword": "keywords",
-    "lang": "language",
-    "voice": "brand_voice",
-    "products": "product",
-    "searches": "monthly_searches",
-    "competitors": "competitor_urls",
-    "prompt": "brief",
-}
-_SAME = {"sku": "skus"}  # names of a column that are as good as ours
-_ATTRIBUTE = "product.attributes."
-_PRODUCT = tuple(f"product.{key}" for key in product_data.KEYS if key != "attributes")
 _LIST = re.compile(r"[;|\n]")
 _GROUPED = re.compile(r"\d{1,3}([ ,.'’\u00a0\u202f]\d{3})+")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -126,20 +95,20 @@ def read(data: bytes, rules: Rules) -> Table:
 
     :raises FileRefused: the file can't be read, or its columns are not ours.
     """
-    found = grid.read(data, rows_most=ROWS_MOST, is_known=lambda name: bool(_column(name)))
-    columns = _columns(found.columns)
-    rows = check(columns, found.records, rules)
-    return Table(tuple(column for column in columns if column != REASONS), rows, found.encoding, found.separator)
+    found = grid.read(data, rows_most=ROWS_MOST, is_known=lambda name: bool(columns.named(name)))
+    named = columns.read(found.columns)
+    rows = check(named, found.records, rules)
+    return Table(tuple(column for column in named if column != REASONS), rows, found.encoding, found.separator)
 
 
-def check(columns: Sequence[str], records: Iterable[Record], rules: Rules) -> tuple[TableRow, ...]:
+def check(names: Sequence[str], records: Iterable[Record], rules: Rules) -> tuple[TableRow, ...]:
     """Return the rows of these records, each checked: all of a table, since two may be alike. See `records` for changed ones."""
-    kept = [index for index, column in enumerate(columns) if column != REASONS]
+    kept = [index for index, column in enumerate(names) if column != REASONS]
     rows = []
     for record in records:
-        cells = {columns[index]: record.cells[index] for index in kept}
+        cells = {names[index]: record.cells[index] for index in kept}
         errors = (CellProblem("", record.problem),) if record.problem else ()
-        rows.append(TableRow(record.number, cells, {}, errors=errors, beyond=record.cells[len(columns) :]))
+        rows.append(TableRow(record.number, cells, {}, errors=errors, beyond=record.cells[len(names) :]))
     whole = [row for row in rows if not row.errors]
     skus = {sku for row in whole for sku in _items(row.cells.get("skus", ""))}
     products = rules.catalogue(skus) if rules.catalogue and skus else {}
@@ -178,9 +147,9 @@ def template() -> str:
         "product.name": "Fell 2",
         "product.price": "129.90",
         "product.currency": "EUR",
-        f"{_ATTRIBUTE}Weight": "240 g",
-        f"{_ATTRIBUTE}Drop": "6 mm",
-        f"{_ATTRIBUTE}Material": "Nylon",
+        f"{ATTRIBUTE}Weight": "240 g",
+        f"{ATTRIBUTE}Drop": "6 mm",
+        f"{ATTRIBUTE}Material": "Nylon",
         "sku_count": "1",
         "monthly_searches": "12400",
         "content_status": "outdated",
@@ -188,41 +157,6 @@ def template() -> str:
         "competitor_urls": "",
     }
     return spreadsheet.BOM + spreadsheet.line(example) + spreadsheet.line(example.values())
-
-
-def _column(name: str) -> str:
-    """Return our name of a column; empty if it is none of ours."""
-    text = wording.line(name)
-    key = re.sub(r"[\s_-]+", "_", text.lower())
-    key = _SAME.get(key, key)
-    if key in COLUMNS or key in _PRODUCT or key == REASONS:
-        return key
-    label = text[len(_ATTRIBUTE) :].strip() if key.startswith(_ATTRIBUTE) else ""
-    return f"{_ATTRIBUTE}{label}" if label else ""
-
-
-def _columns(names: Sequence[str]) -> tuple[str, ...]:
-    """:raises FileRefused: columns are unknown, missing or twice the same."""
-    found = [_column(name) for name in names]
-    problems = grid.name_problems(names)
-    unknown = [name for name, ours in zip(names, found, strict=True) if name and not ours]
-    meant = {_ALIASES.get(name.lower(), "") for name in unknown}
-    problems += [f"Unknown column {wording.quoted(name)}.{_hint(name)}" for name in unknown]
-    problems += [f"Add a column {name}." for name in NEEDED if name not in found and name not in meant]
-    if not problems and (twice := next((name for index, name in enumerate(found) if name in found[:index]), "")):
-        problems = [f"Column {twice} is here twice, under two names. Remove one of the two."]
-    if problems:
-        raise FileRefused(*problems[: grid.TOLD_MOST])
-    return tuple(found)
-
-
-def _hint(name: str) -> str:
-    text = name.lower().strip()
-    if text in _ALIASES:
-        return f" Did you mean {_ALIASES[text]}?"
-    if text in product_data.KEYS:
-        return f" Did you mean product.{text}?"
-    return wording.did_you_mean(text, [*COLUMNS, *_PRODUCT]) or f" Remove it, or call it {_ATTRIBUTE}{wording.line(name)[:40]}."
 
 
 def _items(text: str) -> list[str]:
@@ -297,6 +231,8 @@ class _Row:
         found = _items(self._cell("keywords"))
         if len(found) == 1 and re.search(r",(?!\d)", found[0]):
             self._wrong("keywords", "Separate keywords by a semicolon, such as “trail shoes; fell shoes”.")
+        if any('"' in keyword for keyword in found):
+            self._wrong("keywords", "Remove the quotation marks.")
         return found
 
     def _count(self, column: str) -> int | None:
@@ -371,28 +307,24 @@ class _Row:
             column = self._column_of(objection.field)
             if column not in told and not (is_unread and objection.field.startswith("metadata.product")):
                 self._wrong(column, objection.message)
-        if size > METADATA_MOST:
-            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {METADATA_MOST:,}. Shorten its product data.")
+        if size > DATA_MOST:
+            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten its product data.")
 
     def _column_of(self, field: str) -> str:
-        """Return the column that a field of the request came from."""
+        """Return the column that a field of the request came from, or would have."""
         name = "brief" if field == "prompt" else field.removeprefix("metadata.")
-        exact = re.sub(r"^products\.\d+\.", "product.", name)
-        return next((one for one in _candidates(exact) if one in self.row.cells), name.partition(".")[0])
-
-
-def _candidates(name: str) -> Iterator[str]:
-    """Yield the columns that may have given a field, the most exact one first."""
-    yield name
-    head = name.partition(".")[0]
-    yield head
-    if head in {"product", "products"}:
-        yield from ("product.name", "skus", "product")
+        head = name.partition(".")[0]
+        if head not in {"product", "products"}:
+            return head
+        exact = re.sub(r"^products(\.\d+)?", "product", name)
+        used = [column for column in ("skus", "product", exact, "product.name") if self._cell(column)]
+        present = [column for column in (exact, "product.name", "skus", "product") if column in self.row.cells]
+        return next(iter([*used, *present]), "product")
 
 
 def _of_columns(cells: Mapping[str, str]) -> dict[str, Any]:
-    attributes = {name[len(_ATTRIBUTE) :]: text for name, text in cells.items() if name.startswith(_ATTRIBUTE)}
-    plain = {name.removeprefix("product."): text for name, text in cells.items() if not name.startswith(_ATTRIBUTE)}
+    attributes = {name[len(ATTRIBUTE) :]: text for name, text in cells.items() if name.startswith(ATTRIBUTE)}
+    plain = {name.removeprefix("product."): text for name, text in cells.items() if not name.startswith(ATTRIBUTE)}
     return {"product": {**plain, **({"attributes": attributes} if attributes else {})}}
 
 

@@ -227,9 +227,15 @@ def job_age(job: Job, at: datetime) -> SafeString:
 
 
 @register.filter
+def age_of(when: datetime, at: datetime) -> SafeString:
+    """Return how long ago something was."""
+    return display.age(when, at)
+
+
+@register.filter
 def page_badge(page: Page) -> SafeString:
     """Return how a finished page stands: as a person decided, or else as its checks found."""
-    return display.badge(*_STANDINGS[page.standing])
+    return display.badge(*_STANDINGS[Approval(page.standing)])
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from campaigns.models import PageDraft
 from campaigns.page_drafts import MANY, Body
 from campaigns.page_sheets import Sheet
 from campaigns.pages import table
+from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import BYTES_MOST, FileRefused
 from campaigns.pages.table import TableRow
 from campaigns.views.pages_new import REFUSALS, offer_of, uuid_of
@@ -30,7 +31,7 @@ from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import storable
 from queue_app.ui.access import viewer
-from queue_app.work.intake import IntakeRefused
+from queue_app.work.intake import JOBS_MOST, IntakeRefused
 
 A_PAGE = 50  # rows
 LONG = 60  # characters of a cell that needs more than a line
@@ -216,13 +217,15 @@ def _show(
     pasted: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    context = _context(request, draft, at=at, refusal=refusal) if draft else {"draft": uuid.uuid4(), "at": at, "refusal": refusal}
+    context: dict[str, Any] = {"draft": uuid.uuid4(), "at": at, "refusal": refusal}
+    if draft:
+        context |= _context(request, draft, at=at, refusal=refusal)
     context |= {
         "another": bool(problems) or "another" in request.GET,
         "problems": problems,
         "pasted": pasted,
-        "columns": table.COLUMNS,
-        "rows_most": f"{table.ROWS_MOST:,}",
+        "columns": COLUMNS,
+        "rows_most": f"{JOBS_MOST:,}",
     }
     return render(request, "campaigns/pages/many.html", context, status=status)
 
@@ -271,7 +274,7 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
     def cell(name: str) -> Cell:
         return Cell(name, SHOWN.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
 
-    also = [name for name in [*sheet.table.columns, *table.COLUMNS] if name in wrong and name not in SHOWN]
+    also = [name for name in [*sheet.table.columns, *COLUMNS] if name in wrong and name not in SHOWN]
     return RowLine(
         row.number,
         [cell(name) for name in SHOWN],
@@ -283,11 +286,10 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
 
 def _column(name: str, sheet: Sheet) -> str:
     """Return where an error can be corrected: in its column, or in one that the file doesn't have yet."""
-    return name if name in sheet.table.columns or name in table.COLUMNS or not name else "product"
+    return name if name in sheet.table.columns or name in COLUMNS or not name else "product"
 
 
 def _file(text: str, name: str) -> HttpResponse:
     safe = re.sub(r"[^\w .()-]+", "_", name)
-    return HttpResponse(
-        text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{safe}"'}
-    )
+    headers = {"Content-Disposition": f'attachment; filename="{safe}"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)

@@ -64,7 +64,7 @@ CARDS = (
         f"{plan.COMPARED_LEAST} to {plan.COMPARED_MOST} products that share {plan.SHARED_LEAST} attributes",
     ),
     TypeCard(
-        PageType.GUIDE, "explains", f"a brief of {plan.BRIEF_LEAST} characters, or {plan.GUIDE_FACTS_LEAST} facts of products"
+        PageType.GUIDE, "explains", f"{plan.GUIDE_FACTS_LEAST} facts of products, or a brief of {plan.BRIEF_LEAST} characters"
     ),
 )
 

@@ -1,9 +1,10 @@
 """
 Faults that calls to a provider may meet, as a table of names and functions.
 
-``--faults SEED`` draws from the table at random, for each dialect and kind of call on its own, always the same for a seed. Tests
-queue names for the next calls. A queued name may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or
-of Retry-After, or MiB of a huge asset.
+``--faults SEED`` draws from the table at random, for each dialect and kind of call on its own, always the same for a seed. A call
+for a component of a page may meet a fault of pages if it meets none of other creates. Tests queue names for the next calls. A
+queued name may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or of Retry-After, or MiB of a huge
+asset.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from genqueue_site.studio import webhooks
+from genqueue_site.studio import pages, webhooks
 from genqueue_site.studio.floor import Floor
 from genqueue_site.studio.webhooks import Delivery
 from genqueue_site.studio.wire import CALLS, KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
@@ -24,7 +25,8 @@ from genqueue_site.studio.wire import CALLS, KINDS, Call, Dialect, Hangup, Kind,
 HANG_SECONDS = 40.0  # longer than any of our clients waits for an answer
 LONGEST_WAIT_SECONDS = 40.0
 CHANCES: dict[Kind, float] = {
-    "create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1, "cancel": 0.1, "about": 0.1, "webhook": 0.3,
+    "create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1, "cancel": 0.1, "about": 0.1, "page": 0.15,
+    "webhook": 0.3,
 }  # fmt: skip
 
 
@@ -56,6 +58,10 @@ class Visit:
         if self.call.kind == "create":
             model, prompt = self.dialect.asked(self.request)
             self.floor.turn_away(dialect=self.dialect.name, model=model, prompt=prompt)
+
+    def asks_for_a_page(self) -> bool:
+        """Whether this is a create call for a component of a page."""
+        return self.call.kind == "create" and pages.read(self.dialect.asked(self.request)[1] or "") is not None
 
     def wait(self, seconds: float) -> None:
         """Wait, at most `LONGEST_WAIT_SECONDS` and not after the studio closes."""
@@ -222,6 +228,7 @@ _PAGE = b"<!doctype html><title>Expired</title><p>This link has expired.<script>
 _JSON: tuple[Kind, ...] = ("create", "retrieve", "list", "delete", "cancel", "about")
 _READS: tuple[Kind, ...] = ("retrieve", "content", "list", "delete", "cancel", "about")
 _CREATE: tuple[Kind, ...] = ("create",)
+_COMPONENT: tuple[Kind, ...] = ("page",)
 _CONTENT: tuple[Kind, ...] = ("content",)
 _WEBHOOK: tuple[Kind, ...] = ("webhook",)
 
@@ -251,6 +258,7 @@ FAULTS: dict[str, Fault] = {
     "no_output": Fault(kinds=_CREATE, weight=1, do=doomed("no_output")),
     "removed_job": Fault(kinds=_CREATE, weight=0, do=doomed("removed")),
     "dead_asset": Fault(kinds=_CREATE, weight=1, do=doomed("dead_asset")),
+    **{name: Fault(kinds=_COMPONENT, weight=1, do=doomed(name)) for name in pages.ODDITIES},
     "404": Fault(kinds=_CONTENT, weight=2, do=missing),
     "huge": Fault(kinds=_CONTENT, weight=1, do=huge, number=4096),
     "huge_unannounced": Fault(kinds=_CONTENT, weight=1, do=huge_unannounced, number=4096),
@@ -303,6 +311,8 @@ class Faults:
     def befall(self, visit: Visit) -> Response:
         """Return the answer to a call, with or without a fault."""
         chosen = self._choose(visit.dialect.name, visit.call.kind)
+        if chosen is None and visit.asks_for_a_page():
+            chosen = self._choose(visit.dialect.name, "page")
         if chosen is None:
             return visit.serve()
         fault, number = chosen

@@ -1,5 +1,6 @@
 """
-The studio's capacity: accepts jobs, renders a few at a time, ends each at its time, and counts them.
+The studio's capacity: accepts jobs, renders a few at a time, ends each at its time, and counts them. Texts cost no rendering:
+they are written beside the renders and never wait for one.
 
 All counts are made under one lock, so that ``running`` and ``peak`` are exact with any number of concurrent clients.
 """
@@ -64,6 +65,19 @@ class _Create:
     job: Job | None
 
 
+class _Line:
+    """Jobs that wait for one of some threads."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Job] = deque()
+        self.work = threading.Semaphore(0)
+
+    def join(self, job: Job) -> None:
+        """Let a job wait; the caller has the floor's lock."""
+        self.waiting.append(job)
+        self.work.release()
+
+
 class Floor:
     """
     All jobs of the studio, on disk and running. Thread-safe.
@@ -82,8 +96,7 @@ class Floor:
         self._jobs: dict[str, Job] = {}
         self._running: set[str] = set()
         self._creates: deque[_Create] = deque(maxlen=LOG_ROWS)
-        self._waiting: deque[Job] = deque()
-        self._work = threading.Semaphore(0)
+        self._to_render, self._to_write = _Line(), _Line()
         self._renderings: dict[str, Rendering] = {}
         for job in self._shelf.load():
             self._admit(job)
@@ -94,7 +107,8 @@ class Floor:
         """Start rendering, including jobs that an earlier studio left unfinished."""
         self.times.open()
         for number in range(self.config.parallel_renders):
-            threading.Thread(target=self._render_for_ever, name=f"render-{number}", daemon=True).start()
+            threading.Thread(target=self._work_off, args=[self._to_render], name=f"render-{number}", daemon=True).start()
+        threading.Thread(target=self._work_off, args=[self._to_write], name="write", daemon=True).start()
 
     def close(self) -> None:
         """Kill the renders. Their jobs stay accepted and are rendered after the next start."""
@@ -170,7 +184,7 @@ class Floor:
     def waiting_before(self, job: Job) -> int:
         """Return the number of jobs that are rendered before this one."""
         with self._lock:
-            return next((place for place, other in enumerate(self._waiting) if other is job), 0)
+            return next((place for place, other in enumerate(self._line_of(job).waiting) if other is job), 0)
 
     def cancel(self, job: Job, failure: Failure = CANCELED) -> bool:
         """End a job now, without files, and keep it. Return false if it has ended or has been deleted."""
@@ -214,12 +228,14 @@ class Floor:
         self._jobs[job.id] = job
         self._running.add(job.id)
         if job.ends_at is None:
-            self._waiting.append(job)
-            self._work.release()
+            self._line_of(job).join(job)
         elif not job.has_ended(time.time()):
             self.times.at(job.ends_at, partial(self._tell_of_end, job, job.ends_at))
         if job.deadline is not None and not job.has_ended(time.time()):
             self.times.at(job.deadline, partial(self._miss_deadline, job))
+
+    def _line_of(self, job: Job) -> _Line:
+        return self._to_write if job.recipe.codec == "text" else self._to_render
 
     def _note(self, job: Job) -> None:
         self._creates.append(_Create(job.dialect, job.model, job.recipe.prompt, job.accepted_at, job))
@@ -239,13 +255,13 @@ class Floor:
             oldest = min(self._jobs[job_id].accepted_at for job_id in self._running)
             raise Full(running, max(1, round(oldest + self.config.seconds_per_job - now)))
 
-    def _render_for_ever(self) -> None:
+    def _work_off(self, line: _Line) -> None:
         while True:
-            self._work.acquire()
+            line.work.acquire()
             if self.closing.is_set():
                 return
             with self._lock:
-                job = self._waiting.popleft()
+                job = line.waiting.popleft()
                 if job.id not in self._jobs or job.ends_at is not None:
                     continue
                 rendering = self._renderings[job.id] = Rendering()
@@ -263,8 +279,7 @@ class Floor:
             with self._lock:
                 del self._renderings[job.id]
                 if again:
-                    self._waiting.append(job)
-                    self._work.release()
+                    line.join(job)
 
     def _render(self, job: Job, rendering: Rendering) -> None:
         failure = DOOMS.get(job.doom or "")

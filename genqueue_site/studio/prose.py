@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genqueue_site.studio import pages
 from genqueue_site.studio.jobs import TEXT, Recipe
 from genqueue_site.studio.lettering import LABEL, drawable
 
@@ -62,9 +63,11 @@ def write_file(recipe: Recipe, folder: Path) -> None:
 
 def write(prompt: str, seed: int) -> str:
     """
-    Return a text of a few paragraphs, with the words "studio preview" at its end. If the prompt asks to polish a quoted text,
-    return only that, in better words.
+    Return a text of a few paragraphs, with the words "studio preview" at its end. If the prompt asks for a component of a page or
+    to polish a quoted text, return only that.
     """
+    if page := pages.read(prompt):
+        return pages.answer(page, seed)
     rng, parts = random.Random(f"{seed} {drawable(prompt)}"), _parts(prompt)
     if asked := POLISH.match(drawable(prompt)):
         return polished(asked["text"], rng)

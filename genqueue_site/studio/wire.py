@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from genqueue_site.studio.floor import Floor
     from genqueue_site.studio.jobs import Job
 
-Kind: TypeAlias = Literal["create", "retrieve", "content", "list", "delete", "cancel", "about", "webhook"]
+Kind: TypeAlias = Literal["create", "retrieve", "content", "list", "delete", "cancel", "about", "page", "webhook"]
 CALLS: tuple[Kind, ...] = ("create", "retrieve", "content", "list", "delete", "cancel", "about")  # "about" models and the account
-KINDS: tuple[Kind, ...] = (*CALLS, "webhook")  # in the other direction: the vendor calls its client
+# and "page", a create call for a component of a page; "webhook" goes in the other direction: the vendor calls its client
+KINDS: tuple[Kind, ...] = (*CALLS, "page", "webhook")
 Moment: TypeAlias = Literal["start", "end"]
 
 

@@ -14,7 +14,7 @@ from queue_app.providers.registry import AdapterMissing
 from queue_app.rules import nesting
 from queue_app.rules.words import INPUT_TOKENS
 from queue_app.ui import display
-from queue_app.work import submission
+from queue_app.work import pipeline, submission
 
 MASK = "•••"
 TOO_DEEP = "… deeper levels not shown"
@@ -78,7 +78,9 @@ def _masked_address(address: str) -> str:
 
 
 def _request(job: Job, attempt: Attempt) -> str:
-    """Return the inputs of the create call: they follow from the job alone and never change."""
+    """Return the inputs of the create call: those of a whole job follow from the job alone and never change."""
+    if pipeline.of(job.kind_id):
+        return "Each of its calls is written from the stages before it. What was sent is not kept."
     try:
         return _pretty(submission.request_for(job, attempt).inputs)
     except (ProviderError, AdapterMissing) as refusal:

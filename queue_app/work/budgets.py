@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 BEGINNING = "Daily budget of $"  # of the reason of such a pause
 
 # By the day of the create call; jobs that were just claimed have not been called yet. The cost of a job in several steps is that
-# of its main attempts, which includes its calls. What comes on top: a call that was given up and repeated, which may be billed once
-# more, at most as the whole job; and finished calls, as the provider told their cost, of a main attempt that ended without one.
+# of its main attempts, which includes its calls. What comes on top: a call that was given up and repeated, which may be billed
+# once more, at most as the whole job; and finished calls, by the cost that was told, of a main attempt that ended without one.
 _SPENT = Statement("""
     SELECT coalesce(sum(found.cost), 0), coalesce(sum(found.estimate) FILTER (WHERE found.outcome IS NULL), 0),
            coalesce(sum(found.estimate) FILTER (WHERE found.outcome IS NOT NULL), 0)

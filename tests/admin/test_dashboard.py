@@ -20,6 +20,7 @@ from queue_app.insight import counts, failures
 from queue_app.models import (
     Alert,
     AlertRule,
+    Attempt,
     AuditEntry,
     BulkAction,
     Job,
@@ -36,6 +37,7 @@ from queue_app.work import bulk, policy, stop, usual
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 from tests.markup import html_of
+from tests.pipelines import call
 
 pytestmark = pytest.mark.django_db
 HOME = "/admin/"
@@ -208,6 +210,16 @@ class TestPage:
         for words, found in (("Decide 2 jobs", jobs), ("Check 1 job", [paid])):
             (address,) = re.findall(rf'href="([^"]+)">{words}</a>', shown)
             assert {item.job_id for item in admin.get(address).context["cl"].result_list} == {job.pk for job in found}
+
+    def test_lost_calls_that_were_sent_again_are_counted_for_a_day(self, admin: Client) -> None:
+        at = clock.now()
+        job = make_job(State.RUNNING, at=at)
+        for number, outcome in ((1, "abandoned"), (2, "abandoned"), (3, "delivered")):
+            call(job, "hero", number, outcome, at=at, preview=False)
+        shown = page(admin)
+        assert "2 calls may be billed twice." in shown and "openai_videos may repeat lost calls." in shown
+        Attempt.objects.filter(step="hero").update(ended_at=at - timedelta(hours=25))
+        assert "may be billed twice" not in page(admin)
 
     def test_a_pause_says_who_made_it_when_and_why_and_who_waits(self, admin: Client, staff_with: StaffWith) -> None:
         at = clock.now()

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from html import unescape
 
 import pytest
@@ -22,6 +23,7 @@ from queue_app.work import policy
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, advance, make_job
 from tests.markup import html_of
+from tests.pipelines import LEAFLET, NAMES, PIPELINES, call, finished
 
 pytestmark = pytest.mark.django_db
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
@@ -358,6 +360,37 @@ class TestProviderData:
         assert "Provider data" not in page(looker, job)
         _, seer = staff_with("view_job", "view_provider_data")
         assert "Provider data" in page(seer, job)
+
+
+class TestAJobInSteps:
+    @pytest.fixture
+    def job(self, settings) -> Job:
+        settings.PIPELINES = PIPELINES
+        job = make_job("running", model_id="page-writer", parameters={}, metadata=LEAFLET | {"skip_quality_check": True})
+        finished(job, *NAMES[:2], seconds=1.25)
+        call(job, "hero", 1, "abandoned", error_message="The connection broke.")
+        call(job, "hero", 2, "delivered", cost=Decimal("0.0012"), at=NOON + timedelta(seconds=1))
+        call(job, "body", 1, None, at=NOON + timedelta(seconds=2))
+        return job
+
+    def test_shows_its_stages(self, admin: Client, job: Job) -> None:
+        shown = admin.get(address(job)).context["stages"]
+        assert [one["name"] for one in shown][1:5] == ["Context", "Components", "Assembly", "Quality"]
+        assert [one["class"] for one in shown] == ["done", "done", "now", *["todo"] * 4]
+        assert (shown[0]["time"], shown[4]["time"]) == ("1.2s", "skipped")
+
+    def test_shows_each_call_with_its_outcome_and_what_may_be_billed_without_a_result(self, admin: Client, job: Job) -> None:
+        calls = admin.get(address(job)).context["calls"]
+        told = [(one["step"], one["number"], one["may_be_billed"], one["cost"]) for one in calls]
+        assert told == [("Hero", 1, True, "–"), ("Hero", 2, False, "$0.0012"), ("Body", 1, False, "–")]
+        text = page(admin, job)
+        assert text.count("may be billed</span>") == 1 and "The connection broke." in text
+        assert "Each of its calls is written from the stages before it." in text
+        assert [one["number"] for one in admin.get(address(job)).context["attempts"]] == [1]
+
+    def test_shows_its_stages_to_its_owner_too(self, client_for: Callable[[User], Client], job: Job) -> None:
+        text = unescape(html_of(client_for(job.owner).get(f"/jobs/{job.pk}/")))
+        assert "Components</b>" in text and "skipped" in text and "may be billed" not in text
 
 
 class TestWhoAndWhat:

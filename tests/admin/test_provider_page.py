@@ -280,6 +280,13 @@ class TestTheBudget:
         entry = AuditEntry.objects.get()
         assert (entry.after, entry.reason) == ({"daily_budget_usd": "25"}, "a trial")
 
+    def test_that_lost_calls_may_be_repeated_is_set_there_too(self, admin: Client) -> None:
+        text = words(admin.get(address("openai_videos")))
+        assert "May repeat lost calls" in text and "it may be billed twice" in text
+        assert admin.post(address("openai_videos"), self.form(may_repeat="on", why="a contract")).status_code == 302
+        entry = AuditEntry.objects.get()
+        assert (entry.before, entry.after, entry.reason) == ({"may_repeat": False}, {"may_repeat": True}, "a contract")
+
     @pytest.mark.parametrize("wrong", ["0", "-1", "much", "1e12"])
     def test_is_an_amount(self, admin: Client, wrong: str) -> None:
         assert admin.post(address("openai_videos"), self.form(daily_budget_usd=wrong)).status_code == 200

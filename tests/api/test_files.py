@@ -135,6 +135,17 @@ class TestTheWholeFile:
         assert response["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
         assert response["X-Frame-Options"] == "SAMEORIGIN"
 
+    @pytest.mark.parametrize(("kind", "content_type"), [("markdown", "text/markdown"), ("json-ld", "application/ld+json")])
+    def test_of_the_source_of_a_page_is_only_saved(self, client_for, owner, kind, content_type):
+        source = make_stored(owner, b"<script>alert(1)</script>", model_id="page-writer", kind_id="page")
+        Asset.objects.filter(pk=source.pk).update(kind=kind, content_type=content_type)
+        make_asset(source.job).save(force_insert=True)
+
+        response = client_for(owner).get(address(source))
+
+        assert response["Content-Type"].partition(";")[0] == content_type
+        assert response["Content-Disposition"].startswith("attachment;") and response["X-Content-Type-Options"] == "nosniff"
+
     def test_is_gone_after_retention(self, client_for, owner, stored):
         Asset.objects.filter(pk=stored.pk).update(expired_at=datetime(2026, 12, 1, tzinfo=UTC))
 

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from queue_app.models import HeldFor, Job, ModelConcurrencyLimit, State
 from queue_app.work import holds, policy
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, PAGE, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ class TestPriority:
         assert (found["priority_reasons"], found["score"]) == (["default for daily_ca"], None)
 
     def test_tells_the_points_of_a_page(self, api, owner):
-        asked = {"model": "page-writer", "prompt": "A page.", "metadata": {"sku_count": 1500, "content_status": "missing"}}
+        asked = {"model": "page-writer", "metadata": PAGE | {"sku_count": 1500, "content_status": "missing"}}
 
         found = api.post("/api/v1/jobs/", asked, format="json").json()
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from campaigns import launch, plan
 from campaigns.models import Campaign, Dimension, DimensionValue
-from queue_app.models import Job, User
+from queue_app.models import Asset, Job, User
 from tests.factories import NOON, advance
 
 SMALL = {"aesthetic": ["ugc", "cinematic"], "mood": ["energetic", "calm"]}  # 4 cells
@@ -46,3 +46,9 @@ def jobs_of(campaign: Campaign) -> list[Job]:
 def bring(job: Job, state: str, *, at: datetime = NOON) -> None:
     """Walk a queued job to ``state``."""
     advance(job, state, at=at)
+
+
+def as_page(job: Job) -> None:
+    """Let a delivered text be a page, as campaigns made them before pages had a form of their own."""
+    Job.objects.filter(pk=job.pk).update(model="page-writer", kind="page")
+    Asset.objects.filter(job=job).update(kind="page", content_type="text/html")

@@ -109,8 +109,8 @@ class TestWhatFollowsFromAChange:
         soon = (clock.now() + timedelta(days=2)).date().isoformat()
         tab.post(live=True, **shoe(sku_count="140", monthly_searches="12,400", content_status="outdated", deadline=soon))
         each = GenerationModel.objects.get(pk="page-writer").pricing.tickets_of({})
-        assert f"Cost {each} tickets Estimated provider cost $0.02 Wallet after {1_000 - each}" in tab.text
-        assert re.search(r"Done in about \d", tab.text)
+        assert f"Cost {each} ticket Estimated provider cost $0.02 Wallet after {1_000 - each}" in tab.text
+        assert "Done in about" in tab.text
         assert "Priority normal, 80 points 140 SKUs: +20, 12400 monthly searches: +30, content outdated: +10," in tab.text
         assert "above normal needs permission" in tab.text
 
@@ -166,7 +166,7 @@ class TestProducts:
     def test_are_read_from_csv(self, tab: Tab) -> None:
         tab.post("generate", **shoe(product_data="name;price;currency;Weight;Drop;Lugs\nFell 1;119,90;EUR;240 g;6 mm;5 mm"))
         product = Job.objects.get().metadata["product"]
-        assert (product["name"], product["currency"], product["Weight"]) == ("Fell 1", "EUR", "240 g")
+        assert (product["name"], product["currency"], product["attributes"]["Weight"]) == ("Fell 1", "EUR", "240 g")
 
 
 class TestALaunch:

@@ -18,7 +18,7 @@ from campaigns.models import Campaign, Combination
 from campaigns.models.combination import Review
 from queue_app import lifecycle
 from queue_app.models import Asset, AuditEntry, Job, State, User
-from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
+from tests.campaigns.support import as_page, bring, full_matrix, jobs_of, make_campaign
 from tests.campaigns.test_page import HTMX, operator, text_of, with_pictures
 from tests.factories import NOON, UserFactory, make_asset, make_job
 from tests.markup import html_of
@@ -70,7 +70,7 @@ class TestWhatItShows:
         ("model", "kind", "content_type", "shown"),
         [
             ("nano-banana", "image", "image/png", r'<img src="/files/[^"]+" alt="UGC'),
-            ("page-writer", "page", "text/html", r'<iframe sandbox src="/files/'),
+            ("text-writer", "page", "text/html", r'<iframe sandbox src="/files/'),
         ],
     )
     def test_each_medium_is_shown_as_what_it_is(
@@ -78,6 +78,8 @@ class TestWhatItShows:
     ) -> None:
         job = jobs_of(make_campaign(owner, model=model, duration=None))[0]
         delivered(job, [{"kind": kind, "content_type": content_type}])
+        if kind == "page":
+            as_page(job)
         html = opened(web, job)
         assert re.search(shown, html)
         assert "<video" not in html

@@ -18,7 +18,7 @@ from campaigns.views import shared as pages
 from queue_app import clock
 from queue_app.models import Asset
 from queue_app.ui import pace, shared_pace
-from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
+from tests.campaigns.support import as_page, bring, full_matrix, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory
 from tests.markup import html_of
 
@@ -221,12 +221,14 @@ class TestWhatAVisitorSees:
         [
             ("gpt-image-2", b"image", '<img src="{file}"'),
             ("text-writer", b"Dear <b>reader</b>", "Dear &lt;b&gt;reader&lt;/b&gt;"),
-            ("page-writer", b"<p>Hello</p>", 'src="{file}" title="#1"'),
+            ("text-writer", b"<html><p>Hello</p>", 'src="{file}" title="#1"'),
         ],
     )
     def test_is_an_image_a_text_or_a_page_too(self, owner, visitor, model, content, shown):
         made = make_campaign(owner, {"mood": ["calm"]}, model=model, duration=None)
         bring(jobs_of(made)[0], "completed")
+        if content.startswith(b"<html>"):
+            as_page(cell(made, 1).job)
         asset, token = Asset.objects.get(job=cell(made, 1).job), shared(made, owner)
         default_storage.save(asset.name, ContentFile(content))
 

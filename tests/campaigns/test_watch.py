@@ -12,7 +12,7 @@ from campaigns import exports, reel, review
 from campaigns.launch import make_again
 from campaigns.models import Combination
 from queue_app.models import Asset
-from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
+from tests.campaigns.support import as_page, bring, full_matrix, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory
 from tests.markup import html_of
 
@@ -263,7 +263,8 @@ class TestWhatIsOnTheStage:
         assert "Dear reader, &lt;script&gt;alert(1)&lt;/script&gt;" in html and "Open the text" in html
 
     def test_is_a_page_in_a_frame_of_its_own(self, owner, visitor):
-        made = self.stored(owner, "page-writer", b"<p>Hello</p>")
+        made = self.stored(owner, "text-writer", b"<p>Hello</p>")
+        as_page(cell(made, 1).job)
 
         html = self.page(made, visitor)
 

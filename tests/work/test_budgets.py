@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from queue_app import clock, lifecycle
-from queue_app.insight import waiting
+from queue_app.insight import accounts, repeats, waiting
 from queue_app.lifecycle import Trouble
 from queue_app.models import Alert, AlertRule, Attempt, AuditEntry, Job, ModelConcurrencyLimit, Outcome, ProviderAccount
 from queue_app.work import alerts, budgets, dispatch, policy
 from tests.factories import JobFactory, UserFactory, make_job
+from tests.pipelines import call
 from tests.work.steps import KEYS, fresh
 
 pytestmark = pytest.mark.django_db
@@ -219,3 +220,44 @@ def test_an_alert_opens_at_four_fifths_and_closes_the_next_day() -> None:
     alerts.review(at=at + timedelta(days=1))
     found.refresh_from_db()
     assert found.closed_at is not None
+
+
+class TestAJobInSteps:
+    def page(self, state: str, *calls: tuple[str, int, str | None, str | None]) -> Job:
+        """Return a job of $2 with these calls: step, number, outcome and cost."""
+        job = make_job(state, at=NOON)
+        for step, number, outcome, cost in calls:
+            call(job, step, number, outcome, cost=cost and Decimal(cost), at=NOON)
+        return job
+
+    def test_is_running_once_whatever_its_calls_cost(self) -> None:
+        self.page("running", ("hero", 1, "delivered", "0.10"), ("body", 1, None, None))
+        assert today() == budgets.Spend(Decimal(0), Decimal(2), Decimal(0))
+
+    def test_is_charged_once_with_all_its_calls(self) -> None:
+        job = self.page(
+            "completed", ("hero", 1, "delivered", "0.10"), ("body", 1, "failed", "0.20"), ("body", 2, "delivered", "0.20")
+        )
+        job.attempts.filter(step="main").update(cost=Decimal("0.50"))
+        assert today() == budgets.Spend(Decimal("0.50"), Decimal(0), Decimal(0))
+
+    def test_has_each_lost_call_that_was_repeated_on_top(self) -> None:
+        job = self.page("completed", ("hero", 1, "abandoned", None), ("hero", 2, "delivered", "0.10"))
+        job.attempts.filter(step="main").update(cost=Decimal("0.10"))
+        assert today() == budgets.Spend(Decimal("0.10"), Decimal(0), Decimal(2))
+
+    def test_that_failed_costs_what_its_calls_did(self) -> None:
+        self.page("failed", ("hero", 1, "delivered", "0.10"), ("body", 1, "failed", None))
+        assert today() == budgets.Spend(Decimal("0.10"), Decimal(0), Decimal(0))
+
+    def test_that_was_given_up_is_unclear_once(self) -> None:
+        job = self.page("running", ("hero", 1, "delivered", "0.10"), ("body", 1, None, None))
+        lifecycle.force_fail([job.pk], at=NOON, actor="ana", reason="stuck")
+        assert today() == budgets.Spend(Decimal(0), Decimal(0), Decimal(2))
+
+    def test_is_shown_with_its_repeated_calls(self) -> None:
+        self.page("completed", ("hero", 1, "abandoned", None), ("hero", 2, "delivered", None))
+        self.page("running", ("hero", 1, "abandoned", None))  # staff decide about this one
+        assert repeats.by_account(since=NOON - timedelta(days=1)) == {"openai_videos": 1}
+        assert accounts.look(account(), at=NOON).repeated == 1
+        assert repeats.by_account(since=NOON + timedelta(days=1)) == {}

@@ -37,6 +37,14 @@ class TestTheSeed:
         assert not ModelRoute.objects.filter(model="sora-2").exists()
         assert ProviderAccount.objects.get(pk="studio").base_url == "https://example.com"
 
+    def test_repeats_lost_calls_of_texts_only_unless_staff_say_otherwise(self):
+        repeating = ProviderAccount.objects.filter(may_repeat=True)
+        assert list(repeating.values_list("pk", "adapter")) == [("chat", "chat")]
+
+        repeating.update(may_repeat=False)
+        catalogue.seed()
+        assert not repeating.exists()
+
     def test_adds_back_what_is_missing_with_its_limit_and_routes(self):
         ModelRoute.objects.filter(model="manim").delete()
         GenerationModel.objects.filter(pk="manim").delete()

@@ -24,7 +24,7 @@ from queue_app.models import (
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import intake
 from queue_app.work.intake import Draft, IntakeRefused, KindRestricted, ModelNotAvailable
-from tests.factories import NOON, BatchFactory, UserFactory, make_job, make_route
+from tests.factories import NOON, PAGE, BatchFactory, UserFactory, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -215,7 +215,7 @@ class TestPriorities:
     def page(self, monkeypatch):
         """Return the draft of a page with a score of 90 points."""
         monkeypatch.setattr("queue_app.providers.registry.is_available", bool)
-        content = {"sku_count": 1500, "content_status": "missing"}
+        content = PAGE | {"sku_count": 1500, "content_status": "missing"}
         return {"model": "page-writer", "metadata": content, "deadline": NOON + timedelta(hours=5)}
 
     @pytest.mark.parametrize("traits", [{"staff": True}, {"rights": ["exceed_normal_priority"]}])

@@ -78,10 +78,6 @@ class TestABoughtJob:
         assert accepted(studio, job) == 1
         assert answers_saved() == []
 
-    def test_may_be_a_page(self, studio: StudioProcess):
-        job = worked(bought(model_id="page-writer", parameters={}))
-        assert [asset.kind for asset in job.assets.all()] == ["page"]
-
     def test_may_be_several_images(self, studio: StudioProcess):
         parameters = {"aspect_ratio": "3:2", "quality": "low", "count": 2}
         job = worked(bought(model_id="gpt-image-1.5", parameters=parameters))

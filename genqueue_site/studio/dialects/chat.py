@@ -2,7 +2,7 @@
 OpenAI-style chat completions under ``/v1/chat/completions``: the answer to the call is the text. ``/v1/models`` lists models.
 
 Takes any model name, since the API has many servers and each has its own. Texts follow the last message of the user; JSON fits
-the schema of ``response_format``. Streams, tools and audio are refused.
+the schema of ``response_format``, and a component of a page is JSON in any case. Streams, tools and audio are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from genqueue_site.studio import prose
+from genqueue_site.studio import pages, prose
 from genqueue_site.studio.dialects import openai, openai_images, openai_videos
 from genqueue_site.studio.floor import Floor, Order
 from genqueue_site.studio.jobs import TEXT, Job, Recipe
@@ -147,14 +147,17 @@ def _schema(fields: Fields) -> prose.Schema | None:
 
 def _choice(floor: Floor, job: Job, fields: Fields, schema: prose.Schema | None, place: int) -> dict[str, Any]:
     content: str | None
+    page, seed = pages.read(job.recipe.prompt), job.recipe.seed + place
     if job.doom == "moderated":
         return _as_choice(place, None, "content_filter", refusal=REFUSAL)
     if job.doom in ("dead_asset", "removed"):
         return _as_choice(place, "" if job.doom == "dead_asset" else None, "stop")
-    if schema is not None:
-        content = prose.write_json(job.recipe.prompt, job.recipe.seed + place, schema)
+    if page is not None:
+        content = pages.answer(page, seed, job.doom or "")
+    elif schema is not None:
+        content = prose.write_json(job.recipe.prompt, seed, schema)
     elif place:
-        content = prose.write(job.recipe.prompt, job.recipe.seed + place)
+        content = prose.write(job.recipe.prompt, seed)
     else:
         content = floor.file_of(job, TEXT).decode()
     stops = [fields["stop"]] if isinstance(fields.get("stop"), str) else fields.get("stop") or []
@@ -163,7 +166,7 @@ def _choice(floor: Floor, job: Job, fields: Fields, schema: prose.Schema | None,
     most = fields.get("max_completion_tokens") or fields.get("max_tokens")
     if most and _tokens(content) > most:
         return _as_choice(place, content[: most * LETTERS_OF_A_TOKEN], "length")
-    return _as_choice(place, content, "stop")
+    return _as_choice(place, content, "length" if page and job.doom == pages.CUT_OFF else "stop")
 
 
 def _as_choice(place: int, content: str | None, reason: str, *, refusal: str | None = None) -> dict[str, Any]:
