@@ -158,8 +158,8 @@ def run(site: Any) -> None:
         calls = Attempt.objects.exclude(step="main").filter(job__in=mine).count()
         count = mine.count()
     time.sleep(2)
-    late = [listener.after(job, ended.timestamp()) for job, name, ended, _ in rows if ended and name != "storage"]
-    told = [one for one in late if one is not None]
+    lags = [listener.after(job, ended.timestamp()) for job, name, ended, _ in rows if ended and name != "storage"]
+    told = [one for one in lags if one is not None]
     by_stage: dict[str, list[float]] = {}
     for _, name, _, spent in rows:
         by_stage.setdefault(name, []).append(spent or 0.0)
@@ -170,7 +170,7 @@ def run(site: Any) -> None:
     stand.verdict("pages with all seven stages timed", count if len(rows) == 7 * count else 0, least=PAGES)
     stand.verdict("at once at the studio", studio.log()["peak"], most=AT_ONCE)
     shown = stand.percentile(listener.loads, 0.95) / 1000
-    stand.verdict("ends of stages told by the live stream", len(told) / len(late), least=1)
+    stand.verdict("ends of stages told by the live stream", len(told) / len(lags), least=1)
     stand.verdict(
         "from the end of a stage until it is told and loaded, p95", stand.percentile(told, 0.95) + shown, most=1, unit=" s"
     )
