@@ -43,6 +43,18 @@ SHOWN = {
     "language": "Language",
     "deadline": "Deadline",
 }
+# other columns that can be wrong, as the form of one page calls them
+OTHERS = {
+    "brand_voice": "Voice",
+    "brief": "Brief",
+    "skus": "SKUs",
+    "product": "Product data, JSON",
+    "sku_count": "Products",
+    "monthly_searches": "Searches a month",
+    "content_status": "Content now",
+    "competitor_urls": "Pages of competitors",
+}
+LABELS = SHOWN | OTHERS
 _CELL = re.compile(r"cell\.(\d{1,9})\.(.{1,200})", re.S)
 _OTHER_FILE = "Another file was opened in another tab. Nothing was changed or generated. Check these rows."
 
@@ -89,10 +101,6 @@ def many(request: HttpRequest) -> HttpResponse:
     if do == "read":
         return _read(request, owner, at=at)
     key = uuid_of(request.POST.get("draft", ""))
-    if do == "discard":
-        page_drafts.discard(owner, MANY, key)
-        messages.success(request, "Draft discarded.")
-        return redirect("campaigns:page-many")
     posted = PageDraft.objects.filter(pk=key, owner=owner, form=MANY).first()
     if posted and posted.made is not None:
         messages.success(request, "These pages were already queued. No duplicates were created.")
@@ -272,7 +280,7 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
     is_whole = "" in wrong  # then each of its cells may be wrong
 
     def cell(name: str) -> Cell:
-        return Cell(name, SHOWN.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
+        return Cell(name, LABELS.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
 
     also = [name for name in [*sheet.table.columns, *COLUMNS] if name in wrong and name not in SHOWN]
     return RowLine(
