@@ -20,7 +20,7 @@ from campaigns.pages.languages import LANGUAGES
 from campaigns.pages.types import PageRequest, PageType
 from campaigns.writing import Wanted
 from queue_app.models import User
-from queue_app.work.intake import METADATA_MOST
+from queue_app.work.intake import DATA_MOST
 from queue_app.work.pipeline import Objection
 
 FIELDS = (
@@ -121,8 +121,8 @@ def _told(one: Objection) -> str:
 def objections(wanted: Wanted) -> Sequence[Objection]:
     """Return why a page would be refused, as the API and the queue say it."""
     size = len(json.dumps(wanted.metadata, ensure_ascii=False))
-    if size > METADATA_MOST:
-        words = f"The data is {size:,} characters; the limit is {METADATA_MOST:,}. Remove products or details."
+    if size > DATA_MOST:
+        words = f"The data is {size:,} characters; the limit is {DATA_MOST:,}. Remove products or details."
         return [Objection("metadata.products", words)]
     try:
         request = inputs.read(wanted.metadata, wanted.brief, languages=settings.PAGE_LANGUAGES)

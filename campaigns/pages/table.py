@@ -18,8 +18,8 @@ from campaigns.pages.grid import Record
 from campaigns.pages.types import PageRequest
 from queue_app.rules import spreadsheet
 from queue_app.rules.nesting import KEPT_MOST, is_deeper
+from queue_app.work.intake import DATA_MOST
 from queue_app.work.intake import JOBS_MOST as ROWS_MOST
-from queue_app.work.intake import METADATA_MOST
 from queue_app.work.pipeline import Objection
 
 _LIST = re.compile(r"[;|\n]")
@@ -307,8 +307,8 @@ class _Row:
             column = self._column_of(objection.field)
             if column not in told and not (is_unread and objection.field.startswith("metadata.product")):
                 self._wrong(column, objection.message)
-        if size > METADATA_MOST:
-            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {METADATA_MOST:,}. Shorten its product data.")
+        if size > DATA_MOST:
+            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten its product data.")
 
     def _column_of(self, field: str) -> str:
         """Return the column that a field of the request came from, or would have."""
