@@ -19,7 +19,7 @@ from campaigns import holds, page_drafts, page_sheets, writing
 from campaigns.actions import NotAsShown
 from campaigns.models import PageDraft
 from campaigns.page_drafts import MANY, Body
-from campaigns.page_sheets import Sheet
+from campaigns.page_sheets import PageSheet
 from campaigns.pages import table
 from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import BYTES_MOST, FileRefused
@@ -60,7 +60,7 @@ _OTHER_FILE = "Another file was opened in another tab. Nothing was changed or ge
 
 
 @dataclass(frozen=True)
-class Cell:
+class ShownCell:
     """A cell of a row as the page shows it; a wrong one is an input."""
 
     name: str
@@ -83,8 +83,8 @@ class RowLine:
     """A row as the page shows it: its ``main`` cells, other ones that are wrong, and why."""
 
     number: int
-    main: Sequence[Cell]
-    also: Sequence[Cell]
+    main: Sequence[ShownCell]
+    also: Sequence[ShownCell]
     errors: Sequence[str]
     warning: str
 
@@ -206,7 +206,7 @@ def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: dateti
     return redirect("campaigns:page-batch", batch)
 
 
-def _by_row(refusal: IntakeRefused, sheet: Sheet) -> str:
+def _by_row(refusal: IntakeRefused, sheet: PageSheet) -> str:
     """Return what intake refuses, by the numbers of the rows."""
     told = [
         problem.message if problem.index is None else f"Row {sheet.ready[problem.index].number}: {problem.message}"
@@ -275,12 +275,12 @@ def _query(*, shows_all: bool, number: int = 1) -> str:
     return f"?{'&'.join(asked)}"
 
 
-def _line(row: TableRow, sheet: Sheet) -> RowLine:
+def _line(row: TableRow, sheet: PageSheet) -> RowLine:
     wrong = {_column(error.column, sheet) for error in row.errors}
     is_whole = "" in wrong  # then each of its cells may be wrong
 
-    def cell(name: str) -> Cell:
-        return Cell(name, LABELS.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
+    def cell(name: str) -> ShownCell:
+        return ShownCell(name, LABELS.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
 
     also = [name for name in [*sheet.table.columns, *COLUMNS] if name in wrong and name not in SHOWN]
     return RowLine(
@@ -292,7 +292,7 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
     )
 
 
-def _column(name: str, sheet: Sheet) -> str:
+def _column(name: str, sheet: PageSheet) -> str:
     """Return where an error can be corrected: in its column, or in one that the file doesn't have yet."""
     return name if name in sheet.table.columns or name in COLUMNS or not name else "product"
 

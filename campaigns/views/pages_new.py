@@ -32,6 +32,7 @@ from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailab
 
 REFUSALS = (WritingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused)
 SKUS_SHOWN = 500  # as suggestions of the field
+UNNOTED = ("brand", "voice_of", "skip_quality_check")  # fields that can't be wrong
 # what must be there, as the summary names it while it is still empty
 NEEDED = {"target_url": "a target URL", "keywords": "a keyword"}
 
@@ -209,7 +210,7 @@ class PageForm:
             "refusal": self.refusal,
             "order": self.order,
             "errors": errors,
-            "field_errors": [(name, errors.get(name, ())) for name in (*page_orders.FIELDS,)],
+            "field_errors": [(name, errors.get(name, ())) for name in page_orders.FIELDS if name not in UNNOTED],
             "plan": self.order.plan if self._has_data or self.is_refused else (),
             "needed": needed,
             "cards": [(card, self.body["page_type"] == card.page_type) for card in CARDS],
