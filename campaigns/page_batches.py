@@ -91,7 +91,7 @@ def look(batch: Batch, picked: PagesPicked, *, number: int, at: datetime) -> Bat
     by_state = list(_jobs(batch).values_list("state", "held", "model").annotate(jobs=Count("*")))
     paused = pauses.of_models({model for state, _, model, _ in by_state if state == State.QUEUED}, at=at)
     own = pauses.of_batches([batch])
-    found = _filtered(pages_of(batch), picked).alias(tab=_tab(list(paused)))
+    found = _filtered(pages_of(batch), picked).annotate(tab=_tab(list(paused)))
     counts: Counter[str] = Counter(dict(found.order_by().values_list("tab").annotate(pages=Count("*"))))
     total = counts[picked.tab] if picked.tab else sum(counts.values())
     number = max(1, min(number, -(-total // A_PAGE)))

@@ -9,7 +9,7 @@ from django.utils.text import slugify
 
 from campaigns.exports import Packed, Row
 from campaigns.models import Approval, Page
-from campaigns.page_facts import QUALITY
+from campaigns.pages.pipeline import QUALITY
 from queue_app.models import Asset, Batch, JobStage, State
 from queue_app.models.job import STATUS_OF_STATE
 from queue_app.rules import spreadsheet

@@ -14,15 +14,12 @@ from typing import Any, Literal
 from campaigns.pages import components as makers
 from campaigns.pages import languages, plan
 from campaigns.pages.assembly import assemble
+from campaigns.pages.pipeline import ASSEMBLY, COMPONENTS, CONTEXT, POST_PROCESSING, QUALITY, STORAGE, VALIDATION
 from campaigns.pages.types import Component, Context, Document, PageRequest, Planned, Report, from_json
 from queue_app.models import Job, JobStage, State
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules.numbers import counted
 
-VALIDATION, CONTEXT, COMPONENTS, ASSEMBLY, QUALITY = (
-    *("validation", "context building", "component generation"),
-    *("template assembly", "quality validation"),
-)
 # stage → its name where there is little room
 STAGES = {
     VALIDATION: "Validation",
@@ -30,8 +27,8 @@ STAGES = {
     COMPONENTS: "Components",
     ASSEMBLY: "Assembly",
     QUALITY: "Quality",
-    "post-processing": "Post-processing",
-    "storage": "Storage",
+    POST_PROCESSING: "Post-processing",
+    STORAGE: "Storage",
 }
 # kind of content → what a component is called, and what it is counted in if not in words
 _NAMES: dict[str, tuple[str, str, str]] = {

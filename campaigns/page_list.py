@@ -1,4 +1,4 @@
-"""All pages of one user, as a list: newest first, by tab, search and filters."""
+"""All pages of one user, as a list: running ones first, then the newest, by tab, search and filters."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -75,7 +75,8 @@ def look(user: User, picked: PageFilters, *, number: int, at: datetime) -> Pages
     total = counts[picked.tab] if picked.tab else sum(counts.values())
     number = max(1, min(number, -(-total // A_PAGE)))
     of_tab = found.alias(tab=_TAB_OF).filter(tab=picked.tab) if picked.tab else found
-    shown = of_tab.select_related("job__model", "job__batch", "decided_by").order_by("-job_id")[(number - 1) * A_PAGE :][:A_PAGE]
+    in_order = of_tab.order_by(Case(When(job__state__in=IN_FLIGHT_STATES, then=0), default=1), "-job_id")
+    shown = in_order.select_related("job__model", "job__batch", "decided_by")[(number - 1) * A_PAGE :][:A_PAGE]
     return PagesPage(_lines(list(shown), at=at), {tab: counts[tab] for tab in TABS}, number, total)
 
 

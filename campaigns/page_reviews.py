@@ -11,7 +11,7 @@ from queue_app import lifecycle, wake
 from queue_app.models import Job, State, User
 from queue_app.work import policy
 
-DECISIONS = (Approval.APPROVE, Approval.REJECT)
+DECISIONS = (Approval.NONE, Approval.APPROVE, Approval.REJECT)
 
 
 class NotDecidable(Exception):
@@ -24,8 +24,11 @@ def decide(page: Page, decision: str, *, at: datetime, by: User, note: str | Non
     Approve or reject a page, with a note unless it is ``None``. An empty decision takes it back, so that the checks count again.
     Return the changed row; in another user's page the change is audited (I45).
 
-    :raises NotDecidable: it is not completed. :raises NoteRefused: the note is too long, or can't be stored.
+    :raises ValueError: it is none of `DECISIONS`. :raises NotDecidable: the page is not completed.
+    :raises NoteRefused: the note is too long, or can't be stored.
     """
+    if decision not in DECISIONS:
+        raise ValueError(f"{decision} is no decision.")
     locked = Page.objects.select_for_update().get(pk=page.pk)
     job = Job.objects.get(pk=locked.pk)
     if job.state != State.COMPLETED:

@@ -16,6 +16,7 @@ from campaigns.pages import facts, wording
 from campaigns.pages.types import Context, PageRequest, Source
 
 logger = logging.getLogger("campaigns.pages")
+logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # what a page of others lacks is said in its source
 
 BYTES_MOST = 1_500_000  # of a page
 TAGS_MOST = 25_000  # of a page: reading takes time in proportion, about 1 s for so many

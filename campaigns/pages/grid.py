@@ -14,6 +14,7 @@ from campaigns.pages import wording
 from queue_app.rules import spreadsheet
 
 BYTES_MOST = 5_000_000
+FILE_LINES_MOST = 100_000
 LINES_MOST = 200  # of one row: a cell with more line breaks was never closed
 COLUMNS_MOST = 200
 TOLD_MOST = 10  # problems of a file
@@ -85,6 +86,8 @@ def read(data: bytes, *, rows_most: int, is_known: Callable[[str], bool]) -> Gri
     """
     text, encoding = _decoded(data)
     lines = _LINE.findall(text)
+    if len(lines) > FILE_LINES_MOST:
+        raise FileRefused(f"The file has more than {FILE_LINES_MOST:,} lines. Remove blank ones, or split it into several files.")
     separator, lines = _separator(lines, is_known)
     records = _records(lines, separator)
     header = next(records, None)

@@ -15,8 +15,7 @@ from django.utils.crypto import get_random_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import page_exports, page_facts, page_reviews, review, writing
-from campaigns.actions import NotAsShown
+from campaigns import actions, page_exports, page_facts, page_reviews, review, writing
 from campaigns.models import Approval, Page
 from campaigns.page_facts import PageFacts
 from campaigns.pages.languages import LANGUAGES
@@ -129,7 +128,7 @@ def version(request: HttpRequest, job: int) -> HttpResponse:
     if request.method == "POST":
         try:
             again, _ = writing.new_version(found, **typed, key=key, shown=confirmation.shown(request), at=at, by=viewer(request))
-        except NotAsShown:
+        except actions.NotAsShown:
             wrong = [confirmation.CHANGED]
         except IntakeRefused as refusal:
             wrong = [problem.message for problem in refusal.problems]

@@ -18,7 +18,7 @@ from campaigns.pages.finishing import finish
 from campaigns.pages.types import Check, Component, Context, PageRequest, PageType, Product, Report, as_json
 from queue_app import lifecycle
 from queue_app.models import Asset, Job, JobStage, User
-from tests.factories import NOON, advance, make_asset, make_job
+from tests.factories import NOON, make_asset, make_job
 
 SHOE = Product("Fell Soft", "FS-6", "Nordfell", "129.90", "EUR", attributes={"Weight": "240 g", "Lugs": "6 mm", "Drop": "4 mm"})
 TEXTS: dict[str, dict[str, Any]] = {
@@ -58,7 +58,14 @@ def staged_page(
     """
     request = PageRequest(PageType.PRODUCT, url, (title,), language, products=tuple(products))
     context = Context(request, facts=("Weight: 240 g",))
-    metadata = {"page_type": "product", "target_url": url, "keywords": [title], "language": language, "brand_voice": "Dry."}
+    metadata: dict[str, Any] = {
+        "page_type": "product",
+        "target_url": url,
+        "keywords": [title],
+        "language": language,
+        "brand_voice": "Dry.",
+    }
+    metadata["product"] = {"name": SHOE.name, "attributes": dict(SHOE.attributes)}
     known = {"model_id": "page-writer", "parameters": {}, "prompt": "Sell the grip.", "metadata": metadata} | fields
     with transaction.atomic():
         job = make_job("storing" if state == "completed" else state, owner=owner, at=at, **known)
@@ -92,9 +99,10 @@ def end_stage(job: Job, name: str, result: Any, *, at: datetime = NOON) -> None:
 
 
 def fail(page: Page, message: str = "The answer is not JSON.", *, at: datetime = NOON) -> None:
+    """Let the job of a running page fail."""
     with transaction.atomic():
-        advance(page.job, "failed", at=at)
-    Job.objects.filter(pk=page.pk).update(error_code="not_json", error_message=message)
+        job = Job.objects.select_for_update(of=("self",)).select_related("model", "kind", "batch").get(pk=page.pk)
+        lifecycle.fail(job, at=at, actor="worker", trouble=lifecycle.Trouble("not_json", message, "rejected"))
 
 
 def _stage(job: Job, name: str, result: Any, at: datetime, step: str = "") -> None:

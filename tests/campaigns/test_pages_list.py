@@ -53,9 +53,9 @@ def test_each_page_has_its_stage_or_status_and_how_it_stands(web: Client, owner:
     html = look(web, PAGES)
 
     said = rows(html)
-    assert [line.split()[0] for line in said] == ["Broken", "Wet", "Poles", "Gaiters", "Lacing", "Rain"]
-    assert "Failed It broke." in said[0]
-    assert "40%, component generation" in said[1]
+    assert [line.split()[0] for line in said] == ["Wet", "Broken", "Poles", "Gaiters", "Lacing", "Rain"]
+    assert "Failed It broke." in said[1]
+    assert "40%, component generation" in said[0]
     assert "Completed Not checked 1" in said[2]
     assert "Rejected by you" in said[3]
     assert "Product de Completed Needs review 2 checks failed 1" in said[4]
@@ -95,7 +95,7 @@ def test_many_pages_come_in_parts_at_the_same_cost(web: Client, owner: User, mon
         make_page(owner, State.RUNNING)
     with CaptureQueriesContext(connection) as queries:
         html = look(web, f"{PAGES}?page=2")
-    assert "3–4 of 5, newest first" in text_of(html) and "Previous" in html and "Next" in html
+    assert "3–4 of 5, running first, then the newest" in text_of(html) and "Previous" in html and "Next" in html
     assert "5–5 of 5" in text_of(look(web, f"{PAGES}?page=99"))
     assert len(queries) <= QUERIES_MOST
 

@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from campaigns.pages import grid, table
 from campaigns.pages.grid import FileRefused
@@ -94,6 +96,7 @@ class TestAFile:
             pytest.param(bytes(range(256)) * 9, "save it as CSV UTF-8", id="binary"),
             pytest.param(b"x" * 5_000_001, "The file is 5.0 MB; the limit is 5 MB", id="too large"),
             pytest.param(file(*[FINE["2"]] * 1_001), "more than 1,000 rows. Split it", id="too many rows"),
+            pytest.param(HEADER + "\n" * 100_001, "more than 100,000 lines. Remove blank ones", id="too many lines"),
             pytest.param(GOOD.replace("keywords", "language"), "“language” is here twice: columns 3 and 4", id="a column twice"),
             pytest.param(GOOD.replace("brief", "target url"), "target_url is here twice, under two names", id="under two names"),
             pytest.param(GOOD.replace("deadline", "dead line?"), "“dead line?”. Did you mean deadline?", id="a misspelt column"),
@@ -311,6 +314,21 @@ class TestTheWayBack:
     def test_the_template_is_ready(self) -> None:
         found = read(table.template())
         assert errors(found) == {} and found.ready[0].metadata["product"]["attributes"]["Weight"] == "240 g"
+
+
+PIECES = [*"\",;|\t\r\n='{[", "\x00", "ö", "#REF!", *HEADER.split(","), "guide", "https://a.example/", "product", "skus"]
+
+
+@settings(max_examples=25)
+@given(st.booleans(), st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=40).map("".join), st.binary(max_size=6))
+def test_any_bytes_are_a_table_or_refused(with_header: bool, text: str, rest: bytes) -> None:
+    try:
+        found = read((file() if with_header else "").encode() + text.encode(errors="replace") + rest)
+    except FileRefused as refusal:
+        assert refusal.messages and all(refusal.messages)
+    else:
+        assert all(error.message for row in found.wrong for error in row.errors)
+        assert not found.wrong or len(read(table.with_reasons(found)).rows) <= len(found.wrong)
 
 
 def test_a_thousand_rows_are_read() -> None:
