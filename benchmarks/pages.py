@@ -161,10 +161,10 @@ def run(site: Any) -> None:
     lags = [listener.after(job, ended.timestamp()) for job, name, ended, _ in rows if ended and name != "storage"]
     told = [one for one in lags if one is not None]
     by_stage: dict[str, list[float]] = {}
-    for _, name, _, spent in rows:
-        by_stage.setdefault(name, []).append(spent or 0.0)
-    for name, spent in by_stage.items():
-        stand.figure(f"{name}, p50 (longest {max(spent):.2f} s)", statistics.median(spent), " s")
+    for _, name, _, seconds_of in rows:
+        by_stage.setdefault(name, []).append(seconds_of or 0.0)
+    for name, each in by_stage.items():
+        stand.figure(f"{name}, p50 (longest {max(each):.2f} s)", statistics.median(each), " s")
     stand.figure(f"{count} pages with {calls} calls of {STUDIO_SECONDS:g} s", seconds, " s")
     print(f"  checks: {dict(standings)}; at most {studio.log()['peak']} at once at the studio", flush=True)
     stand.verdict("pages with all seven stages timed", count if len(rows) == 7 * count else 0, least=PAGES)

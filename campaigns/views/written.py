@@ -1,7 +1,9 @@
 """The page of a page: its stages while it is written, then its preview, checks and versions, and a person's decision."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,7 +30,7 @@ from queue_app.forecast import estimates
 from queue_app.models import Asset, State
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
-from queue_app.ui import fragments, job_facts
+from queue_app.ui import display, fragments, job_facts
 from queue_app.ui.access import viewer
 from queue_app.ui.holds import Mended
 from queue_app.work.intake import IntakeRefused
@@ -41,6 +43,7 @@ CRUMBS_MOST = 4
 TEXT_MOST = 400_000  # bytes of a file that are shown
 FOUND_MOST = 6  # examples of what a check found
 VERSIONS_MOST = 20
+_TAGS = re.compile(r"(<[^<>]*>)")
 DECIDED = {Approval.APPROVE: "Page approved.", Approval.REJECT: "Page rejected.", Approval.NONE: "Review undone."}
 
 
@@ -92,7 +95,8 @@ def preview(request: HttpRequest, job: int) -> HttpResponse:
         raise Http404
     place = get_random_string(20)
     context = {"page": found, "place": place, "is_whole": facts.document is not None}
-    shown = render_to_string("campaigns/pages/preview.html", context).replace(place, draft.html, 1)
+    body = _highlighted(draft.html, facts.request.keywords if facts.request else ())
+    shown = render_to_string("campaigns/pages/preview.html", context).replace(place, body, 1)
     return HttpResponse(shown, headers={"Content-Security-Policy": PAGE_POLICY, "X-Frame-Options": "SAMEORIGIN"})
 
 
@@ -171,6 +175,20 @@ def _preview(
         context["changes"] = differences.changes(before, after)
         context["is_same"] = before == after
     return context
+
+
+def _highlighted(html: str, keywords: Sequence[str]) -> str:
+    """Return the HTML of a page with its keywords marked wherever a reader sees them."""
+    words = "|".join(re.escape(word) for word in sorted(keywords, key=len, reverse=True) if word)
+    if not words:
+        return html
+    pattern = re.compile(f"({words})", re.I)
+
+    def marked(text: str) -> str:
+        pieces = pattern.split(unescape(text))
+        return display.marked((piece, bool(place % 2)) for place, piece in enumerate(pieces))
+
+    return "".join(part if place % 2 else marked(part) for place, part in enumerate(_TAGS.split(html)))
 
 
 def _text(file: Asset) -> str:

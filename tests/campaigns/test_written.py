@@ -166,6 +166,11 @@ class TestHostileText:
         shown = answer.content.decode()
         assert "<script" not in shown and "<img" not in shown and ESCAPED in shown and "{{ 7|add:7 }}" in shown
 
+    def test_with_marked_keywords_is_escaped_as_before(self, client, owner):
+        text = {"headline": "Grip & <b>grip</b>", "lead": "The GRIP of Fell Soft."}
+        shown = client.get(f"/pages/{staged_page(owner, title='grip', texts={'hero': text}).pk}/preview/").content.decode()
+        assert "<mark>Grip</mark> &amp; &lt;b&gt;<mark>grip</mark>&lt;/b&gt;" in shown and "The <mark>GRIP</mark> of" in shown
+
     def test_in_an_address_is_no_link(self, client, owner):
         assert 'href="javascript:' not in look(client, staged_page(owner, url="javascript:alert(1)"))
 

@@ -164,6 +164,16 @@ class TestWhatIsAskedFor:
         again = prompt("body", products=[shoes], words=[200, 310], figures=["“240 g” stands in no fact."])
         assert "240 g" not in " ".join(texts(written(again))) and "6 mm" in " ".join(texts(written(again)))
 
+    def test_repeats_a_keyword_sparingly_if_the_products_are_named_so_or_a_check_says_so(self) -> None:
+        named = [{**product(seed), "name": f"{product(seed)['name']} {MAIN}"} for seed in range(4)]
+        plain, told = {"words": [430, 610]}, {"words": [430, 610], "figures": [f"Use “{MAIN}” less often."]}
+        of_names, of_check, otherwise = (
+            " ".join(texts(written(prompt("body", "en", products, title="Shoes", **task)))).casefold().count(MAIN)
+            for products, task in ((named, plain), ([product(1)], told), ([product(1)], plain))
+        )
+        in_any_case = 2  # in the first heading and the first paragraph
+        assert (of_names, of_check) == (len(named) + in_any_case, in_any_case) and otherwise > in_any_case
+
     def test_needs_no_products(self) -> None:
         asked = prompt("body", products=[{"name": ""}], title="", words=[200, 310])
         assert 200 <= words_of(" ".join(texts(written(asked)))) <= 310
