@@ -18,7 +18,7 @@ _CLAIMS: dict[str, str] = {
     "|best getest|klinisch bewezen|wetenschappelijk bewezen|bäst i test|testvinnare|kliniskt testad|kliniskt bevisad"
     "|vetenskapligt bevisad|zwycięzca testu|klinicznie potwierdzon|przebadan|naukowo udowodnion|臨床試験|臨床的に|科学的に証明"
     "|第三者機関",
-    "first": "no. 1|number one|#1 |world's first|world's best|world's lightest|world's leading|market leader|market-leading|industry-leading"
+    "first": "no. 1|the number one|number-one|#1 |world's first|world's best|world's lightest|world's leading|market leader|market-leading|industry-leading"
     "|best-selling|bestselling|bestseller|best seller|top-rated|top rated|nummer 1|nr. 1|nummer eins|weltweit erste|marktführer"
     "|meistverkauft|weltbeste|numéro 1|n°1|n° 1|numéro un|leader du marché|le plus vendu|la plus vendue|leader mondial|meilleure vente"
     "|número 1|número uno|líder del mercado|líder en ventas|más vendid|numero 1|numero uno|leader di mercato|leader del mercato"

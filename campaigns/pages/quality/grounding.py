@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from campaigns.pages.quality import claims, dates, names, quantities
-from campaigns.pages.quality.grounds import Grounds, squeezed
+from campaigns.pages.quality.grounds import Grounds
 from campaigns.pages.quality.quantities import Quantity, plain
 from campaigns.pages.types import Document, TextBlock
 
@@ -62,7 +62,7 @@ def _may_state(one: Quantity, text: str, grounds: Grounds, counts: frozenset[int
         return not _is_other_model(one, text, grounds)
     if one.units or one.worded:
         return False
-    if one.start == 0 and _LIST_NUMBER.match(text) or one.before in _STEP or _ORDINAL.match(text, one.start):
+    if one.start == 0 and _LIST_NUMBER.match(text) or one.before.rpartition(" ")[2] in _STEP or _ORDINAL.match(text, one.start):
         return True
     whole = one.values and one.values[0] == int(min(one.values[0], 1e9)) and not one.decimals
     return (
@@ -76,8 +76,8 @@ def _may_state(one: Quantity, text: str, grounds: Grounds, counts: frozenset[int
 def _named_with(one: Quantity, text: str, grounds: Grounds) -> bool:
     """“Fell 2”, “Standard 100”: word and number stand together in the facts, though the next word may look like a unit."""
     word = _NAME_BEFORE.search(text, max(0, one.start - 30), one.start)
-    number = re.match(r"[\d.,]*\d", one.text)
-    return bool(word and number) and squeezed(word[1] + number[0]) in grounds.squeezed if word and number else False
+    number = re.match(r"\d(?:[\d.,]*\d)?", one.text)
+    return bool(word and number and grounds.number(word[1], number[0]))
 
 
 def _is_other_model(one: Quantity, text: str, grounds: Grounds) -> bool:
@@ -85,9 +85,9 @@ def _is_other_model(one: Quantity, text: str, grounds: Grounds) -> bool:
     if one.units or one.worded:
         return False
     word = _NAME_BEFORE.search(text, max(0, one.start - 30), one.start)
-    if not word or not word[1][0].isupper() and word[1][0].isascii():
+    if not word or (word[1][0].islower() and word[1][0].isascii()):
         return False
-    return any(squeezed(word[1]) + sign in grounds.squeezed for sign in "0123456789")
+    return word[1].lower() in grounds.name_words or grounds.number(word[1])
 
 
 def _own_counts(document: Document) -> frozenset[int]:

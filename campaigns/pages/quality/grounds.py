@@ -18,6 +18,7 @@ from campaigns.pages.types import Context, Product
 
 _AVOID = re.compile(r"\bavoid\s*:", re.I)
 _WORD = re.compile(r"[^\W_]+")
+_NUMBERED = re.compile(r"([^\W\d_]{2,30})[ -]?(\d[\d.,]*\d|\d)")
 _LIST = re.compile(r"[,;/、・]| and | und | et | y | e | en | och | i ")
 _COMPARED = 6  # products
 _EXACT = 1e-6
@@ -36,6 +37,8 @@ class Grounds:
     squeezed: str
     texts: str
     counts: frozenset[int]
+    name_words: frozenset[str]  # of products
+    numbered: frozenset[tuple[str, str]]  # words with the number after them: “Fell 2”, “Standard 100”
 
     @classmethod
     def of(cls, context: Context) -> Grounds:
@@ -63,6 +66,8 @@ class Grounds:
             squeezed(named),
             named.lower(),
             frozenset(_counts(context)),
+            frozenset(_name_words(context)),
+            frozenset(pair for text in texts for pair in _NUMBERED.findall(text.lower())),
         )
 
     def carry(self, one: Quantity) -> bool:
@@ -84,13 +89,17 @@ class Grounds:
                 return True
             if imperial != unit.imperial and off <= max(half, rounding) and off <= 0.05 * abs(fact):
                 return True
-            if one.before in numerals.ABOUT and off <= _ABOUT * abs(fact):
-                return True
-            if one.before in numerals.UNDER and fact < base and off <= _BEYOND * abs(fact):
-                return True
-            if one.before in numerals.OVER and fact > base and off <= _BEYOND * abs(fact):
+            if _allows(one.before, base - fact, abs(fact)):
                 return True
         return False
+
+    def number(self, word: str, number: str = "") -> bool:
+        """Whether the facts have this word with this number after it; without a number: with any."""
+        lower = word.lower()
+        return any(
+            (lower == known or (not known.isascii() and lower.endswith(known))) and number in ("", digits)
+            for known, digits in self.numbered
+        )
 
     def has_word(self, word: str, *, inflected: bool = False) -> bool:
         """Whether a word stands in the facts, with an ending more or less; ``inflected``: in Polish, also with another ending."""
@@ -105,6 +114,16 @@ class Grounds:
             return False
         folded = _folded(lower)
         return any(_same_stem(folded, _folded(fact)) for fact in self.words if fact[:1] == lower[:1] or fact[:1] == folded[:1])
+
+
+def _allows(before: str, above: float, fact: float) -> bool:
+    """Whether the words before a figure allow that it's so much above the fact: “about”, “under”, “more than”."""
+    words = {before, before.rpartition(" ")[2]}
+    return (
+        (bool(words & numerals.ABOUT) and abs(above) <= _ABOUT * fact)
+        or (bool(words & numerals.UNDER) and 0 < above <= _BEYOND * fact)
+        or (bool(words & numerals.OVER) and 0 < -above <= _BEYOND * fact)
+    )
 
 
 def squeezed(text: str) -> str:
@@ -201,6 +220,11 @@ def _counts(context: Context) -> Iterator[int]:
             yield len(_LIST.split(str(text)))
     for line in context.facts:
         yield len(_LIST.split(line))
+
+
+def _name_words(context: Context) -> Iterator[str]:
+    for product in context.request.products:
+        yield from (word for word in _WORD.findall(plain(product.name).lower()) if not word[-1].isdigit())
 
 
 def _translated(words: set[str]) -> set[str]:

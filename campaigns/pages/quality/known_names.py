@@ -69,7 +69,7 @@ SAYS = frozenset("von laut sagt meint empfiehlt erklärt schreibt durch so sagte
 
 # capitals that name nobody
 ACRONYMS = frozenset(
-    "faq ok diy tv pc eu url pdf sos vip ii iii iv vi vii viii ix xl xs xxl xxs xxxl a-z html led uv hd id app usw s m l".split()
+    "faq ok diy tv pc eu url pdf sos vip ii iii iv vi vii viii ix xl xs xxl xxs xxxl a-z html led uv hd id app usw s m l mwst ust tva iva vat btw moms ttc ht gps".split()
 )
 
 # written with a capital in the middle of a sentence
@@ -82,7 +82,7 @@ ORDINARY: dict[str, frozenset[str]] = {
     "es": frozenset("usted ud uds navidad internet dios tierra".split()),
     "it": frozenset("lei suo sua suoi sue la le natale internet terra luna sole voi".split()),
     "pt": frozenset("você vocês sr natal internet terra deus".split()),
-    "nl": frozenset("u uw ij kerst kerstmis internet pasen nederlands nederlandse".split()),
+    "nl": frozenset("u uw ij nachts ochtends avonds morgens middags zomers winters kerst kerstmis internet pasen nederlands nederlandse".split()),
     "sv": frozenset("ni er du jul internet".split()),
     "pl": frozenset(
         "ty ci cię ciebie tobie tobą twój twoja twoje twojej twojego twoim twoją wy wam was wasz wasza wasze państwo państwa państwu pan"

@@ -30,6 +30,7 @@ from campaigns.pages.quality.known_names import (
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-.&][^\W_]+)*®?")
 _SENTENCE_ENDS = frozenset(".!?:;…•|\n\0。！？")
+_DASHES = frozenset((" –", " —"))  # “Yes — If you like mud.”
 _LOOKED_PAST = frozenset(" \t\"“”„«»‘’'([¿¡*_")
 _ABBREVIATIONS = TITLES | frozenset("e.g i.e z.b ca inkl bzw st no nr art vs np ul approx bl.a t.ex bijv d.h u.a p.ej".split())
 _PARTICLES = frozenset("de du la le van von der den di da do dos das del della und & et y e of the och i".split())
@@ -83,7 +84,7 @@ def _tokens(text: str) -> Iterator[Token]:
     for match in _TOKEN.finditer(text):
         gap = text[end : match.start()]
         rest = gap.rstrip("".join(_LOOKED_PAST)) if end else ""
-        starts = not end or rest[-1:] in _SENTENCE_ENDS and bool(rest)
+        starts = not end or bool(rest) and (rest[-1] in _SENTENCE_ENDS or rest in _DASHES)
         if starts and rest.startswith(".") and len(rest) == 1 and before in _ABBREVIATIONS:
             starts = False
         yield Token(match[0], match.start(), match.end(), starts)
@@ -100,7 +101,7 @@ def _is_suspect(tokens: list[Token], at: int, language: str, grounds: Grounds) -
     if not any(sign.isalpha() for sign in one.text) or _is_figure(one.text):
         return False
     word = one.text.rstrip("®")
-    if word.isupper() and word.lower() in ACRONYMS and not any(sign.isdigit() for sign in word):
+    if word.lower() in ACRONYMS and word[0].isupper():
         return False
     if _is_grounded(word, language, grounds):
         return False
@@ -214,7 +215,7 @@ def _japanese(text: str, grounds: Grounds) -> Iterator[str]:
         if squeezed(word) in grounds.squeezed:
             continue
         parts = word.split("・")
-        if word in JAPANESE_BRANDS or word in places.named("ja") or any(part in JAPANESE_BRANDS for part in parts):
+        if word in JAPANESE_BRANDS or word in places.named("ja") or any(one in word for one in JAPANESE_BRANDS):
             yield word
         elif (
             len(parts) == 2 and text[match.end() : match.end() + 1] in ("が", "氏", "の", "に", "は") and _is_foreign(parts, text)

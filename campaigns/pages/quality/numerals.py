@@ -51,8 +51,12 @@ ABOUT = frozenset(
     "about around roughly nearly almost approximately approx circa ca rund etwa ungefähr knapp fast gut environ presque unos unas casi"
     " aproximadamente quasi cerca ongeveer bijna zo'n ruim cirka ungefär nästan drygt około prawie niemal blisko 約 およそ".split()
 )
-UNDER = frozenset("under below unter onder poniżej sotto abaixo".split())
-OVER = frozenset("over above über boven över ponad oltre acima".split())
+_UNDER = "under below unter onder poniżej sotto abaixo"
+_UNDER_TWO = "less than|weniger als|moins de|menos de|meno di|minder dan|mindre än|mniej niż"
+_OVER = "over above über boven över ponad oltre acima"
+_OVER_TWO = "more than|mehr als|plus de|más de|più di|mais de|meer dan|mer än|więcej niż"
+UNDER = frozenset((*_UNDER.split(), *_UNDER_TWO.split("|")))
+OVER = frozenset((*_OVER.split(), *_OVER_TWO.split("|")))
 
 KANJI = {"二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 

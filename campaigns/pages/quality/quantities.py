@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"\d{1,3}(?:[ ']\d{3}){1,4}(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+
 _WORD = re.compile(r"[A-Za-zÀ-ɏµμΩ]+[23]?(?:/(?:[A-Za-zÀ-ɏ]+[23]?|\d+ ?[A-Za-z]+))*")
 _SIGN = re.compile(r"dB\(A\)|°[CF]?|[%‰\"€$£¥Ω]")
 _MONEY_BEFORE = re.compile(r"(?<!\d)(?<!\d )(?:(?:US|CA|AU|MX|R|A)?\$|[€£¥]|\b(?:[A-Z]{3}|[Kk]r\.?|Fr\.|zł))\s?$")
+_IN_CODE = re.compile(r"[A-Za-zÀ-ɏ]-?$|_$")
 _DASHED_PRICE = re.compile(r"(?:,|\.|:)[-–—](?!\d)")
 _LINK = re.compile(
     r",? ?(?:,|-|–|—|~|〜|×|x|/|to|bis|à|a|do|tot|till|och|und|and|et|y|e|i|en|o|or|oder|by|per|par|por|bij|から|と|、) ?"
@@ -48,7 +49,7 @@ class Quantity:
     units: tuple[Unit, ...] = ()
     decimals: int = 0
     worded: bool = False
-    before: str = ""  # the word before it, in lower case
+    before: str = ""  # the two words before it, in lower case
 
     @property
     def is_money(self) -> bool:
@@ -100,8 +101,8 @@ def _digits(text: str, language: str) -> Iterator[Quantity]:
         start, end = match.span()
         if start < at:
             continue  # read as the rest of a Japanese number
-        if start and (text[start - 1].isalpha() and text[start - 1].isascii() or text[start - 1] == "_"):
-            continue  # part of a code such as X7: `names` looks at those
+        if _IN_CODE.search(text, max(0, start - 2), start):
+            continue  # X7 and C-20: `names` looks at those
         values, decimals = readings(match[0]), _decimals(match[0])
         values, end = _multiplied(text, values, end)
         found, after = _unit_after(text, end)
@@ -115,7 +116,7 @@ def _digits(text: str, language: str) -> Iterator[Quantity]:
         if " " in match[0] and not money:  # “Ridge 2 500 g”: a name and a figure, or one number
             values = (*values, *readings(match[0].split(" ", 1)[1]))
         at = after
-        before = text[max(0, start - 24) : start].rstrip().rpartition(" ")[2].lower()
+        before = " ".join(text[max(0, start - 32) : start].lower().split()[-2:])
         yield Quantity(text[start:after].strip(), start, after, values, found, decimals, before=before)
 
 
@@ -221,5 +222,5 @@ def _worded(text: str, language: str) -> Iterator[Quantity]:
         few = value < 10 and unit in _NIGHTS
         if meant and not few and unit not in _NOT_BY_WORD and not text[end : end + 1].isalpha():
             start = words[first].start()
-            before = lower[first - 1] if first else ""
+            before = " ".join(lower[max(0, first - 2) : first])
             yield Quantity(text[start:end], start, end, (float(value),), meant, worded=True, before=before)
