@@ -13,10 +13,10 @@ from campaigns.home import CampaignRow
 from campaigns.mine import Line
 from campaigns.models import Approval, ClientReview, Page
 from campaigns.models.combination import Review, Reviewable
-from campaigns.page_batches import BatchLine
 from campaigns.review import Tally
 from campaigns.standing import CampaignStatus, Counts
 from campaigns.status_map import Square
+from campaigns.writing.batches import BatchLine
 from queue_app.models import Job, Notice, State
 from queue_app.ui import display
 

@@ -13,10 +13,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from campaigns import catalogue_rows
-from campaigns.catalogue_rows import Imported
 from campaigns.models import CatalogueRow
 from campaigns.pages.grid import BYTES_MOST, FileRefused
+from campaigns.writing import products
+from campaigns.writing.products import Imported
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules.numbers import counted
@@ -37,7 +37,7 @@ def page(request: HttpRequest) -> HttpResponse:
     if do == "import":
         return _import(request, owner)
     if do == "delete":
-        deleted = catalogue_rows.delete(owner, request.POST.getlist("sku"))
+        deleted = products.delete(owner, request.POST.getlist("sku"))
         messages.success(request, f"{counted(deleted, 'product')} deleted." if deleted else "Choose the products to delete.")
         return redirect(f"{reverse('campaigns:page-catalogue')}{_query(request)}")
     return _show(request, owner)
@@ -47,7 +47,7 @@ def _import(request: HttpRequest, owner: User) -> HttpResponse:
     file, text = request.FILES.get("file"), request.POST.get("pasted", "")
     data = file.read(BYTES_MOST + 1) if file else text.encode(errors="replace")
     try:
-        done = catalogue_rows.import_products(owner, data, at=clock.now())
+        done = products.import_products(owner, data, at=clock.now())
     except FileRefused as refusal:
         return _show(request, owner, problems=refusal.messages, pasted=text, status=422)
     if done.problems:
@@ -69,7 +69,7 @@ def _show(request: HttpRequest, owner: User, *, done: Imported | None = None, st
         "done_words": _words(done) if done else "",
         "told": done.problems[:TOLD_MOST] if done else (),
         "untold": max(0, len(done.problems) - TOLD_MOST) if done else 0,
-        "rows_most": f"{catalogue_rows.ROWS_MOST:,}",
+        "rows_most": f"{products.ROWS_MOST:,}",
         **more,
     }
     return render(request, "campaigns/pages/catalogue.html", context, status=status)

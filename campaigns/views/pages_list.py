@@ -7,17 +7,17 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from campaigns import page_list
-from campaigns.page_list import PageFilters
-from campaigns.page_orders import name_of
 from campaigns.pages.types import PageType
+from campaigns.writing import listing
+from campaigns.writing.listing import PageFilters
+from campaigns.writing.orders import name_of
 from queue_app import clock
 from queue_app.rules import numbers
 from queue_app.ui import fragments
 from queue_app.ui.access import viewer
 
 SEARCH_MOST = 200  # characters
-TAB_NAMES = dict(zip(page_list.TABS, ("In progress", "To review", "Approved", "Rejected", "Failed"), strict=True))
+TAB_NAMES = dict(zip(listing.TABS, ("In progress", "To review", "Approved", "Rejected", "Failed"), strict=True))
 
 
 @login_required
@@ -26,8 +26,8 @@ def page(request: HttpRequest) -> HttpResponse:
     """Show the list; to htmx, its changing parts or 204."""
     user, at = viewer(request), clock.now()
     picked = _picked(request)
-    shown = page_list.look(user, picked, number=numbers.of_row(request.GET.get("page", "")) or 1, at=at)
-    spoken = [(code, name_of(code)) for code in page_list.languages_of(user)]
+    shown = listing.look(user, picked, number=numbers.of_row(request.GET.get("page", "")) or 1, at=at)
+    spoken = [(code, name_of(code)) for code in listing.languages_of(user)]
     context = {
         "at": at,
         "page": shown,

@@ -15,16 +15,17 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import holds, page_drafts, page_sheets, writing
+from campaigns import holds
 from campaigns.actions import NotAsShown
 from campaigns.models import PageDraft
-from campaigns.page_drafts import MANY, Body
-from campaigns.page_sheets import PageSheet
 from campaigns.pages import table
 from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import BYTES_MOST, FileRefused
 from campaigns.pages.table import TableRow
 from campaigns.views.pages_new import REFUSALS, offer_of, uuid_of
+from campaigns.writing import drafts, launch, sheets
+from campaigns.writing.drafts import MANY, Body
+from campaigns.writing.sheets import PageSheet
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
@@ -97,7 +98,7 @@ def many(request: HttpRequest) -> HttpResponse:
     owner, at = viewer(request), clock.now()
     do = request.POST.get("do", "")
     if request.method != "POST":
-        return _show(request, page_drafts.open_of(owner, MANY), at=at)
+        return _show(request, drafts.open_of(owner, MANY), at=at)
     if do == "read":
         return _read(request, owner, at=at)
     key = uuid_of(request.POST.get("draft", ""))
@@ -107,7 +108,7 @@ def many(request: HttpRequest) -> HttpResponse:
         return redirect("campaigns:page-batch", posted.made)
     saved = _changed(request, owner, posted, at=at)
     if saved is None:
-        return _show(request, page_drafts.open_of(owner, MANY), at=at, refusal=_OTHER_FILE, status=409)
+        return _show(request, drafts.open_of(owner, MANY), at=at, refusal=_OTHER_FILE, status=409)
     return _generate(request, saved, owner, at=at) if do == "generate" else _show(request, saved, at=at)
 
 
@@ -119,7 +120,7 @@ def look(request: HttpRequest) -> HttpResponse:
     owner, at = viewer(request), clock.now()
     posted = PageDraft.objects.filter(pk=uuid_of(request.POST.get("draft", "")), owner=owner, form=MANY, made=None).first()
     saved = _changed(request, owner, posted, at=at)
-    shown = saved or page_drafts.open_of(owner, MANY)
+    shown = saved or drafts.open_of(owner, MANY)
     if shown is None:
         return HttpResponse(headers={"HX-Redirect": reverse("campaigns:page-many")})
     context = _context(request, shown, at=at, refusal="" if saved else _OTHER_FILE)
@@ -139,23 +140,23 @@ def template_csv(request: HttpRequest) -> HttpResponse:
 def wrong_csv(request: HttpRequest) -> HttpResponse:
     """Return the rows that need a change, with the reasons in a column of their own, which is ignored when they come back."""
     owner = viewer(request)
-    opened = page_drafts.open_of(owner, MANY)
+    opened = drafts.open_of(owner, MANY)
     if opened is None:
         return redirect("campaigns:page-many")
-    sheet = page_sheets.look(opened.body, owner, at=clock.now())
+    sheet = sheets.look(opened.body, owner, at=clock.now())
     return _file(table.with_reasons(sheet.table), f"{sheet.file.rpartition('.')[0] or sheet.file}-to-change.csv")
 
 
 def _read(request: HttpRequest, owner: User, *, at: datetime) -> HttpResponse:
     """Read a file or pasted rows into the draft, in place of the rows that it had."""
     file, pasted = request.FILES.get("file"), request.POST.get("pasted", "")
-    opened = page_drafts.open_of(owner, MANY)
+    opened = drafts.open_of(owner, MANY)
     try:
         data = file.read(BYTES_MOST + 1) if file else pasted.encode(errors="replace")
-        body = page_sheets.read(data, str(file.name) if file else page_sheets.PASTED, owner, at=at)
+        body = sheets.read(data, str(file.name) if file else sheets.PASTED, owner, at=at)
     except FileRefused as refusal:
         return _show(request, opened, at=at, problems=refusal.messages, pasted=pasted, status=422)
-    page_drafts.save(owner, MANY, body, draft=uuid.uuid4(), at=at)
+    drafts.save(owner, MANY, body, draft=uuid.uuid4(), at=at)
     return redirect("campaigns:page-many")
 
 
@@ -169,19 +170,19 @@ def _changed(request: HttpRequest, owner: User, posted: PageDraft | None, *, at:
             text = storable(request.POST[name]).replace("\r\n", "\n")
             changes.setdefault(int(found[1]), {})[found[2]] = text
     removed = numbers.of_row(request.POST.get("remove", ""))
-    body = page_sheets.changed(posted.body, changes, without=[removed] if removed else [])
-    return page_drafts.save(owner, MANY, body, draft=posted.pk, at=at)
+    body = sheets.changed(posted.body, changes, without=[removed] if removed else [])
+    return drafts.save(owner, MANY, body, draft=posted.pk, at=at)
 
 
 def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: datetime) -> HttpResponse:
     """Queue all ready rows as one batch with the file's name; the others stay as a draft."""
     body: Body = saved.body
-    sheet = page_sheets.look(body, owner, at=at)
+    sheet = sheets.look(body, owner, at=at)
     if not sheet.ready:
         return _show(request, saved, at=at, refusal="Nothing was generated. No row is ready yet.", status=422)
-    others = page_sheets.rest(body, [row.number for row in sheet.wrong])
+    others = sheets.rest(body, [row.number for row in sheet.wrong])
     try:
-        batch, _ = writing.write_draft(
+        batch, _ = launch.write_draft(
             saved,
             sheet.wanted,
             shown=offer_of(request.POST),
@@ -191,7 +192,7 @@ def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: dateti
             rest=others,
         )
     except NotAsShown:
-        cost = writing.cost(owner, [rank.level for rank in sheet.ranks], at=at)
+        cost = launch.cost(owner, [rank.level for rank in sheet.ranks], at=at)
         price = counted(cost.tickets, "ticket") if cost else "not known"
         pages = counted(len(sheet.ready), "page")
         refusal = f"Not generated yet: it is now {pages} for {price}. Press Generate again to confirm."
@@ -241,12 +242,12 @@ def _show(
 def _context(request: HttpRequest, draft: PageDraft, *, at: datetime, refusal: str = "") -> dict[str, Any]:
     """Return the content of the page with rows, and of its changing parts."""
     owner = viewer(request)
-    sheet = page_sheets.look(draft.body, owner, at=at)
+    sheet = sheets.look(draft.body, owner, at=at)
     shows_all = request.GET.get("show") == "all"
     found = sheet.rows if shows_all else sheet.to_check
     number = max(1, min(numbers.of_row(request.GET.get("page", "")) or 1, -(-len(found) // A_PAGE)))
     rows = found[(number - 1) * A_PAGE :][:A_PAGE]
-    model = writing.writer()
+    model = launch.writer()
     return {
         "at": at,
         "draft": draft.pk,
@@ -264,7 +265,7 @@ def _context(request: HttpRequest, draft: PageDraft, *, at: datetime, refusal: s
         "a_page": A_PAGE,
         "before_query": _query(shows_all=shows_all, number=number - 1) if number > 1 else "",
         "after_query": _query(shows_all=shows_all, number=number + 1) if number * A_PAGE < len(found) else "",
-        "cost": writing.cost(owner, [rank.level for rank in sheet.ranks], at=at),
+        "cost": launch.cost(owner, [rank.level for rank in sheet.ranks], at=at),
         "priorities": sheet.priorities,
         "hold": holds.of_models([model.key], at=at).get(model.key) if model else None,
     }

@@ -14,13 +14,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from campaigns import holds, page_drafts, page_orders, writing
+from campaigns import holds
 from campaigns.actions import NotAsShown, Offer
 from campaigns.models import Brand, CatalogueRow, PageDraft
-from campaigns.page_drafts import ONE, AlreadyMade, Body
 from campaigns.pages import plan
 from campaigns.pages.types import PageType
-from campaigns.writing import WritingRefused
+from campaigns.writing import drafts, launch, orders
+from campaigns.writing.drafts import ONE, AlreadyMade, Body
+from campaigns.writing.launch import WritingRefused
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
@@ -77,8 +78,8 @@ def new(request: HttpRequest) -> HttpResponse:
     """Show the form; on POST, do what the pressed button says and keep everything that was typed."""
     owner, at = viewer(request), clock.now()
     if request.method != "POST":
-        opened = page_drafts.open_of(owner, ONE)
-        body = {**page_orders.blank(), **(opened.body if opened else {})}
+        opened = drafts.open_of(owner, ONE)
+        body = {**orders.blank(), **(opened.body if opened else {})}
         return render(request, "campaigns/pages/new.html", PageForm(owner, body, opened, at=at).context())
     form = _posted(request, owner, at=at)
     form.save()
@@ -105,11 +106,11 @@ def look(request: HttpRequest) -> HttpResponse:
 def discard(request: HttpRequest, form: str) -> HttpResponse:
     """Show the confirmation page; on POST, delete the open draft of one page or of many."""
     owner, back = viewer(request), "campaigns:page-new" if form == ONE else "campaigns:page-many"
-    opened = page_drafts.open_of(owner, form)
+    opened = drafts.open_of(owner, form)
     if opened is None:
         return redirect(back)
     if request.method == "POST":
-        page_drafts.discard(owner, form, uuid_of(request.POST.get("draft", "")))
+        drafts.discard(owner, form, uuid_of(request.POST.get("draft", "")))
         messages.success(request, "Draft discarded.")
         return redirect(back)
     rows = len(opened.body.get("rows", ()))
@@ -120,8 +121,8 @@ def discard(request: HttpRequest, form: str) -> HttpResponse:
 
 def _posted(request: HttpRequest, owner: User, *, at: datetime) -> "PageForm":
     """Read a post. A value that the page cannot have sent is read as empty."""
-    typed = {name: storable(request.POST.get(name, "")) for name in page_orders.FIELDS}
-    body = page_orders.with_voice({**typed, "page_type": typed["page_type"] or PageType.PRODUCT})
+    typed = {name: storable(request.POST.get(name, "")) for name in orders.FIELDS}
+    body = orders.with_voice({**typed, "page_type": typed["page_type"] or PageType.PRODUCT})
     return PageForm(owner, body, None, at=at, key=uuid_of(request.POST.get("draft", "")), was_voiced=typed["voice_of"])
 
 
@@ -154,9 +155,9 @@ class PageForm:
         self.owner, self.body, self.saved, self.at = owner, body, saved, at
         self.key = saved.pk if saved else key or uuid.uuid4()
         self.has_new_voice = was_voiced is not None and was_voiced != body["voice_of"]
-        self.order = page_orders.read(body, owner, at=at)
-        self.rank = writing.rank(owner, self.order.wanted, at=at)
-        self.cost = writing.cost(owner, [self.rank.level], at=at)
+        self.order = orders.read(body, owner, at=at)
+        self.rank = launch.rank(owner, self.order.wanted, at=at)
+        self.cost = launch.cost(owner, [self.rank.level], at=at)
         self.conflict: int | None = None  # the job that this draft became, with other words
         self.is_refused, self.is_new = False, True
         self.refusal = ""
@@ -164,7 +165,7 @@ class PageForm:
     def save(self) -> None:
         """Save the draft. If it was queued with other words, these are a new draft that is not saved yet."""
         try:
-            self.saved = page_drafts.save(self.owner, ONE, self.body, draft=self.key, at=self.at)
+            self.saved = drafts.save(self.owner, ONE, self.body, draft=self.key, at=self.at)
             self.key = self.saved.pk
         except AlreadyMade as found:
             self.conflict, self.key = found.made, uuid.uuid4()
@@ -181,7 +182,7 @@ class PageForm:
             self.refusal = "Nothing was generated. Fix the highlighted fields."
             return None
         try:
-            job, self.is_new = writing.write_draft(
+            job, self.is_new = launch.write_draft(
                 self.saved, [self.order.wanted], shown=shown, at=self.at, actor=self.owner.username
             )
         except NotAsShown:
@@ -210,13 +211,13 @@ class PageForm:
             "refusal": self.refusal,
             "order": self.order,
             "errors": errors,
-            "field_errors": [(name, errors.get(name, ())) for name in page_orders.FIELDS if name not in UNNOTED],
+            "field_errors": [(name, errors.get(name, ())) for name in orders.FIELDS if name not in UNNOTED],
             "plan": self.order.plan if self._has_data or self.is_refused else (),
             "needed": needed,
             "cards": [(card, self.body["page_type"] == card.page_type) for card in CARDS],
             "card": next((card for card in CARDS if card.page_type == self.body["page_type"]), CARDS[0]),
-            "languages": page_orders.languages(),
-            "statuses": page_orders.STATUSES.items(),
+            "languages": orders.languages(),
+            "statuses": orders.STATUSES.items(),
             "brands": self._brands(),
             "brand": Brand.objects.named(self.body["brand"]) if self.owner.is_staff else None,
             "has_new_voice": self.has_new_voice,
@@ -240,5 +241,5 @@ class PageForm:
         return list(Brand.objects.order_by("name").values_list("name", flat=True)[:500])
 
     def _hold(self) -> Any:
-        model = writing.writer()
+        model = launch.writer()
         return holds.of_models([model.key], at=self.at).get(model.key) if model else None

@@ -17,13 +17,14 @@ from django.utils.crypto import get_random_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, page_exports, page_facts, page_reviews, review, writing
+from campaigns import actions, review
 from campaigns.models import Approval, Page
-from campaigns.page_facts import PageFacts
 from campaigns.pages.languages import LANGUAGES
 from campaigns.rules import differences
 from campaigns.views import confirmation
 from campaigns.views.access import may_change, page_seen_by, page_to_change
+from campaigns.writing import downloads, launch, progress, reviews
+from campaigns.writing.progress import PageFacts
 from queue_app import clock
 from queue_app.api.views.files import PAGE_POLICY
 from queue_app.forecast import estimates
@@ -52,10 +53,10 @@ DECIDED = {Approval.APPROVE: "Page approved.", Approval.REJECT: "Page rejected."
 def page(request: HttpRequest, job: int) -> HttpResponse:
     """Show the page; to htmx, its changing parts or 204."""
     found, at = page_seen_by(request, job), clock.now()
-    facts = page_facts.of_job(found.job, at=at)
+    facts = progress.of_job(found.job, at=at)
     about = job_facts.facts(found.job, at=at, group="batch")
     others = _versions(found)
-    files = page_exports.latest_files([found.pk, *(one.pk for one in others)])
+    files = downloads.latest_files([found.pk, *(one.pk for one in others)])
     context = about | {
         "at": at,
         "page": found,
@@ -89,7 +90,7 @@ def preview(request: HttpRequest, job: int) -> HttpResponse:
     :raises Http404: nothing is written yet.
     """
     found = page_seen_by(request, job)
-    facts = page_facts.of_job(found.job, at=clock.now())
+    facts = progress.of_job(found.job, at=clock.now())
     draft = facts.draft()
     if draft is None:
         raise Http404
@@ -108,10 +109,10 @@ def decide(request: HttpRequest, job: int) -> HttpResponse:
     try:
         decision = Approval(request.POST.get("decision", ""))
         note = request.POST.get("note") if decision else None
-        page_reviews.decide(found, decision, at=clock.now(), by=viewer(request), note=note)
+        reviews.decide(found, decision, at=clock.now(), by=viewer(request), note=note)
     except ValueError:
         messages.error(request, "Not saved. Choose approve or reject.")
-    except (page_reviews.NotDecidable, review.NoteRefused) as refusal:
+    except (reviews.NotDecidable, review.NoteRefused) as refusal:
         messages.error(request, f"Not saved. {refusal}")
     else:
         messages.success(request, DECIDED[decision])
@@ -131,17 +132,17 @@ def version(request: HttpRequest, job: int) -> HttpResponse:
     wrong: Sequence[str] = ()
     if request.method == "POST":
         try:
-            again, _ = writing.new_version(found, **typed, key=key, shown=confirmation.shown(request), at=at, by=viewer(request))
+            again, _ = launch.new_version(found, **typed, key=key, shown=confirmation.shown(request), at=at, by=viewer(request))
         except actions.NotAsShown:
             wrong = [confirmation.CHANGED]
         except IntakeRefused as refusal:
             wrong = [problem.message for problem in refusal.problems]
-        except (NotEnoughTickets, writing.WritingRefused) as refusal:
+        except (NotEnoughTickets, launch.WritingRefused) as refusal:
             wrong = [str(refusal)]
         else:
             messages.success(request, "New version queued.")
             return redirect("campaigns:written", again.pk)
-    cost = writing.cost(found.job.owner, [found.job.base_priority], at=at)
+    cost = launch.cost(found.job.owner, [found.job.base_priority], at=at)
     context = {"page": found, "cost": cost, "typed": typed, "key": key, "wrong": wrong, "at": at}
     return render(request, "campaigns/pages/version.html", context, status=409 if wrong else 200)
 

@@ -11,12 +11,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, exports, page_batches, page_exports
+from campaigns import actions, exports
 from campaigns.mine import TABS
 from campaigns.models import Approval
-from campaigns.page_batches import BY_END, BY_SCORE, BY_TITLE, PagesPicked
 from campaigns.views import batch_verbs, confirmation, downloads
 from campaigns.views.access import may_change, page_batch_seen_by, page_batch_to_change
+from campaigns.writing import batches, downloads
+from campaigns.writing.batches import BY_END, BY_SCORE, BY_TITLE, PagesPicked
 from queue_app import clock
 from queue_app.insight import batches as standings
 from queue_app.models import Batch, Job, State
@@ -45,7 +46,7 @@ def page(request: HttpRequest, batch: int) -> HttpResponse:
     """Show the page; to htmx, its changing parts or 204."""
     found, at = page_batch_seen_by(request, batch), clock.now()
     picked = _picked(request)
-    look = page_batches.look(found, picked, number=numbers.of_row(request.GET.get("page", "")) or 1, at=at)
+    look = batches.look(found, picked, number=numbers.of_row(request.GET.get("page", "")) or 1, at=at)
     counts = look.standing
     context = {
         "batch": found,
@@ -137,8 +138,8 @@ def retry(request: HttpRequest, batch: int) -> HttpResponse:
 def pages_csv(request: HttpRequest, batch: int) -> HttpResponseBase:
     """Stream all pages of the batch as CSV: what they are, how they stand, and the figures of their checks."""
     found = page_batch_seen_by(request, batch)
-    lines = page_exports.csv_lines(page_batches.pages_of(found))
-    return downloads.streamed(request, (line.encode() for line in lines), downloads.CSV, page_exports.file_name(found, ".csv"))
+    lines = downloads.csv_lines(batches.pages_of(found))
+    return downloads.streamed(request, (line.encode() for line in lines), downloads.CSV, downloads.file_name(found, ".csv"))
 
 
 @login_required
@@ -146,13 +147,13 @@ def pages_csv(request: HttpRequest, batch: int) -> HttpResponseBase:
 def pages_zip(request: HttpRequest, batch: int, which: str) -> HttpResponseBase:
     """Stream a ZIP of the files of the approved pages, or of all. If there are none, go back to the page with a message."""
     found = page_batch_seen_by(request, batch)
-    pages = page_batches.pages_of(found)
-    files = page_exports.files(page_exports.approved(pages) if which == APPROVED else pages)
+    pages = batches.pages_of(found)
+    files = downloads.files(downloads.approved(pages) if which == APPROVED else pages)
     if not files:
         advice = "Approve at least one page first." if which == APPROVED else "No page is completed."
         messages.error(request, f"Nothing to download yet. {advice}")
         return redirect("campaigns:page-batch", batch)
-    return downloads.streamed(request, exports.zip_pieces(files), downloads.ZIP, page_exports.file_name(found, f"-{which}.zip"))
+    return downloads.streamed(request, exports.zip_pieces(files), downloads.ZIP, downloads.file_name(found, f"-{which}.zip"))
 
 
 def _foreseen_retry(request: HttpRequest, batch: Batch, *, status: int = 200) -> HttpResponse:

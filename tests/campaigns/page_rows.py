@@ -10,12 +10,12 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from campaigns.models import Page
-from campaigns.page_facts import STAGES
 from campaigns.pages import components as makers
 from campaigns.pages import plan
 from campaigns.pages.assembly import assemble
 from campaigns.pages.finishing import finish
 from campaigns.pages.types import Check, Component, Context, PageRequest, PageType, Product, Report, as_json
+from campaigns.writing.progress import STAGES
 from queue_app import lifecycle
 from queue_app.models import Asset, Job, JobStage, User
 from tests.factories import NOON, make_asset, make_job

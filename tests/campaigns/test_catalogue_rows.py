@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from campaigns import catalogue_rows
-from campaigns.catalogue_rows import Imported
 from campaigns.models import CatalogueRow
 from campaigns.pages import inputs
 from campaigns.pages.grid import FileRefused
+from campaigns.writing import products
+from campaigns.writing.products import Imported
 from queue_app.models import User
 from tests.factories import NOON, UserFactory
 
@@ -28,7 +28,7 @@ def owner() -> User:
 
 def imported(owner: User, data: Any, **options: Any) -> Imported:
     given = data if isinstance(data, bytes) else data.encode() if isinstance(data, str) else json.dumps(data).encode()
-    return catalogue_rows.import_products(owner, given, **{"at": NOON, **options})
+    return products.import_products(owner, given, **{"at": NOON, **options})
 
 
 def problems(found: Imported) -> list[tuple[int, str, str]]:
@@ -39,7 +39,7 @@ def test_products_of_csv_are_kept_as_pages_take_them(owner: User) -> None:
     found = imported(owner, CSV)
 
     assert (found.created, found.changed, found.unchanged, found.problems) == (2, 0, 0, [])
-    data = catalogue_rows.look_up(owner, ["F2", "F3", "F4"])
+    data = products.look_up(owner, ["F2", "F3", "F4"])
     assert data == {
         "F2": {"sku": "F2", "name": "Fell 2", "price": "129,90 €", "attributes": {"Weight": "240 g", "Sole": "Rubber"}},
         "F3": {"sku": "F3", "name": "Fell 3", "price": "139.90", "currency": "EUR"},
@@ -60,7 +60,7 @@ def test_products_of_csv_are_kept_as_pages_take_them(owner: User) -> None:
 def test_products_of_json_keep_all_their_data(owner: User, wrapped: Any) -> None:
     rows = [{"sku": 7, "name": "Fell\x00 2", "vegan": True, "sizes": [40, 41.5]}]
     assert imported(owner, wrapped(rows)).created == 1
-    assert catalogue_rows.look_up(owner, ["7"]) == {"7": {"sku": 7, "name": "Fell 2", "vegan": True, "sizes": [40, 41.5]}}
+    assert products.look_up(owner, ["7"]) == {"7": {"sku": 7, "name": "Fell 2", "vegan": True, "sizes": [40, 41.5]}}
 
 
 def test_one_product_of_json_is_a_product(owner: User) -> None:
@@ -85,7 +85,7 @@ def test_rows_with_errors_are_told_and_the_others_are_kept(owner: User) -> None:
         CSV + "F4;;cheap;;;\n;Fell 5;;;;\nF2;Fell 2 again;;;;\n\nF6;=1+1;;;;\nF7;Fell 7\nF8;Fell 8;;;;\n",
     )
 
-    assert found.created == 3 and [*catalogue_rows.look_up(owner, ["F2", "F3", "F8"])] == ["F2", "F3", "F8"]
+    assert found.created == 3 and [*products.look_up(owner, ["F2", "F3", "F8"])] == ["F2", "F3", "F8"]
     assert problems(found) == [
         (4, "name", "Add the name of the product."),
         (4, "price", "Enter a number with a point, such as 129.90. The currency has a field of its own."),
@@ -137,7 +137,7 @@ def test_a_file_that_can_not_be_read_is_refused(owner: User, data: Any, words: s
 
 
 def test_a_catalogue_has_a_limit(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue_rows, "OWNED_MOST", 2)
+    monkeypatch.setattr(products, "OWNED_MOST", 2)
     imported(owner, CSV)
     assert imported(owner, CSV.replace("Rubber", "Cork")).changed == 1
     with pytest.raises(FileRefused, match=r"more than 2\. Delete some first"):
@@ -149,10 +149,10 @@ def test_products_of_others_are_unknown(owner: User) -> None:
     imported(owner, CSV)
     imported(other, CSV.replace("Fell", "Fjord"))
 
-    assert catalogue_rows.delete(other, ["F2", "F9"]) == 1
-    assert [*catalogue_rows.look_up(other, ["F2", "F3"])] == ["F3"]
-    assert catalogue_rows.look_up(owner, ["F2"])["F2"]["name"] == "Fell 2"
-    assert (catalogue_rows.skus_of(owner), catalogue_rows.skus_of(owner, 1)) == (["F2", "F3"], ["F2"])
+    assert products.delete(other, ["F2", "F9"]) == 1
+    assert [*products.look_up(other, ["F2", "F3"])] == ["F3"]
+    assert products.look_up(owner, ["F2"])["F2"]["name"] == "Fell 2"
+    assert (products.skus_of(owner), products.skus_of(owner, 1)) == (["F2", "F3"], ["F2"])
 
 
 def test_many_products_take_few_queries(owner: User, django_assert_max_num_queries: Any) -> None:

@@ -11,9 +11,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from campaigns import page_sheets, writing
 from campaigns.actions import Offer
 from campaigns.models import CatalogueRow, Page, PageDraft
+from campaigns.writing import launch, sheets
 from queue_app import clock
 from queue_app.models import Batch, Job, User, Wallet
 from tests.campaigns.test_page import text_of
@@ -257,21 +257,21 @@ class TestANewVersion:
     def test_has_the_same_data_and_other_words_and_comes_once(self, owner: User) -> None:
         before = make_page(owner)
         asked = {"brief": "Shorter.", "voice": "Dry.", "key": "form-1", "shown": Offer(1, 1), "at": NOON, "by": owner}
-        job, is_new = writing.new_version(before, **asked)
+        job, is_new = launch.new_version(before, **asked)
         assert is_new and Page.objects.get(job=job).version == 2
         assert (job.prompt, job.metadata) == ("Shorter.", before.job.metadata | {"brand_voice": "Dry."})
-        assert writing.new_version(before, **asked) == (job, False)
+        assert launch.new_version(before, **asked) == (job, False)
 
     def test_at_another_price_is_refused(self, owner: User) -> None:
         before = make_page(owner)
-        with pytest.raises(writing.NotAsShown):
-            writing.new_version(before, brief="", voice="", key="a", shown=Offer(1, 9), at=NOON, by=owner)
+        with pytest.raises(launch.NotAsShown):
+            launch.new_version(before, brief="", voice="", key="a", shown=Offer(1, 9), at=NOON, by=owner)
         assert Job.objects.count() == 1
 
 
 def test_a_row_that_is_broken_as_a_whole_can_be_changed(owner: User) -> None:
-    body = page_sheets.read((HEADER + "product,only two\n" + line(3)).encode(), "a.csv", owner, at=NOON)
-    sheet = page_sheets.look(body, owner, at=NOON)
+    body = sheets.read((HEADER + "product,only two\n" + line(3)).encode(), "a.csv", owner, at=NOON)
+    sheet = sheets.look(body, owner, at=NOON)
     assert [row.number for row in sheet.wrong] == [2] and "2 cells" in sheet.wrong[0].errors[0].message
     cells = dict(zip(body["columns"], line(2).strip().split(","), strict=True))
-    assert not page_sheets.look(page_sheets.changed(body, {2: cells}), owner, at=NOON).wrong
+    assert not sheets.look(sheets.changed(body, {2: cells}), owner, at=NOON).wrong

@@ -6,10 +6,10 @@ import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from campaigns import page_facts, page_reviews
 from campaigns.models import Page
 from campaigns.pages.pipeline import COMPONENTS
 from campaigns.pages.types import Check, Product
+from campaigns.writing import progress, reviews
 from queue_app.models import Asset, AuditEntry, Job, JobStage, User
 from tests.campaigns.page_rows import CHECKS, TEXTS, fail, staged_page
 from tests.factories import NOON, UserFactory
@@ -108,7 +108,9 @@ class TestARunningPage:
         assert "Stage 3 of 7: components" in html and "3 of 5" in html and "writing" in html
         assert "Preview so far" in html and f"/pages/{page.pk}/preview/?3" in html
         shown = client.get(f"/pages/{page.pk}/preview/").content.decode()
-        assert "<mark>Trail running shoes</mark> for wet rock" in shown and "240 g" in shown and "What does it weigh?" not in shown
+        assert (
+            "<mark>Trail running shoes</mark> for wet rock" in shown and "240 g" in shown and "What does it weigh?" not in shown
+        )
 
     def test_is_renewed_in_parts_and_not_at_all_if_nothing_changed(self, client, owner, monkeypatch):
         page = staged_page(owner, "running", stages=2, paid=["meta"])
@@ -141,7 +143,7 @@ class TestARunningPage:
     def test_counts_words_in_a_language_without_blanks(self, owner):
         text = {"headline": "濡れた岩に強い靴", "lead": "重さは軽い。"}
         page = staged_page(owner, "running", stages=2, paid=["hero"], texts={"hero": text}, language="ja")
-        sizes = {one.key: one.size for one in page_facts.of_job(page.job, at=NOON).components}
+        sizes = {one.key: one.size for one in progress.of_job(page.job, at=NOON).components}
         assert (sizes["hero"], sizes["specs"]) == ("7 words", "6 rows")
 
 
@@ -151,7 +153,7 @@ class TestHostileText:
         found = Check(MARKUP, "fail", MARKUP, MARKUP, MARKUP, (), (MARKUP,))
         product = Product(MARKUP, attributes={MARKUP: MARKUP})
         page = staged_page(owner, title=MARKUP, checks=[found], texts=hostile, products=[product])
-        page_reviews.decide(page, "reject", at=NOON, by=owner, note=MARKUP)
+        reviews.decide(page, "reject", at=NOON, by=owner, note=MARKUP)
         second = staged_page(owner, title=MARKUP, texts=hostile, version=2)
         for one, query in ((page, ""), (page, "?show=html"), (page, "?show=markdown"), (second, "?show=changes")):
             html = look(client, one, query)

@@ -10,9 +10,10 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.test import Client
 
-from campaigns import notices, page_reviews
+from campaigns import notices
 from campaigns.models import Page
 from campaigns.pages.types import Check
+from campaigns.writing import reviews
 from queue_app import announce
 from queue_app.models import Asset, AuditEntry, Batch, Job, Notice, OutboxMessage, User
 from tests.campaigns.page_rows import CHECKS, fail, staged_page
@@ -77,7 +78,7 @@ class TestTheTable:
         good = staged_page(owner, batch=batch, title="Gaiters")
         poor = staged_page(owner, batch=batch, title="Poles", verdict="reject")
         waiting = staged_page(owner, "queued", stages=0, batch=batch, title="Torches", url="https://nordfell.example/light")
-        page_reviews.decide(poor, "approve", at=NOON, by=owner)
+        reviews.decide(poor, "approve", at=NOON, by=owner)
 
         def shown(query: str) -> list[int]:
             html = look(client, batch, query)
@@ -103,7 +104,7 @@ class TestTheTable:
         first = client.get(address, headers={"HX-Request": "true"}).content.decode()
         seen = first.split('name="seen" value="')[1].split('"')[0]
         assert client.get(f"{address}?seen={seen}", headers={"HX-Request": "true"}).status_code == 204
-        page_reviews.decide(page, "reject", at=NOON, by=owner)
+        reviews.decide(page, "reject", at=NOON, by=owner)
         assert "1 rejected" in html_of(client.get(f"{address}?seen={seen}", headers={"HX-Request": "true"}))
 
     def test_shows_hostile_titles_as_text(self, client, owner, batch):
@@ -188,7 +189,7 @@ class TestDownloads:
     def test_as_csv_have_the_figures_of_all_checks_and_run_no_formula(self, client, owner, batch):
         odd = Check(FORMULA, "fail", FORMULA, "", "")
         page = staged_page(owner, batch=batch, title=FORMULA, checks=[*CHECKS, odd], score=70)
-        page_reviews.decide(page, "reject", at=NOON, by=owner, note=FORMULA)
+        reviews.decide(page, "reject", at=NOON, by=owner, note=FORMULA)
         staged_page(owner, "queued", stages=0, batch=batch)
         first, second = rows(client.get(f"/pages/batches/{batch.pk}/pages.csv"))
         assert (first["status"], first["review"], first["reviewed by"]) == ("completed", "rejected", owner.username)

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from campaigns.models import Page
-from campaigns.page_facts import STAGES
 from campaigns.pages.pipeline import COMPONENTS
+from campaigns.writing.progress import STAGES
 from queue_app import clock, wake
 from queue_app.models import JobStage, User
 from tests import browser

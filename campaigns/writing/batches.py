@@ -7,13 +7,13 @@ from datetime import datetime
 
 from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
-from campaigns import page_facts
 from campaigns.cells import held_words
 from campaigns.holds import Hold
 from campaigns.mine import TABS
 from campaigns.models import Approval, Page
-from campaigns.page_facts import PageFacts
 from campaigns.standing import Counts
+from campaigns.writing import progress
+from campaigns.writing.progress import PageFacts
 from queue_app.insight import pauses
 from queue_app.models import Batch, Job, State
 from queue_app.models.job import IN_FLIGHT_STATES
@@ -97,7 +97,7 @@ def look(batch: Batch, picked: PagesPicked, *, number: int, at: datetime) -> Bat
     number = max(1, min(number, -(-total // A_PAGE)))
     shown = found.filter(tab=picked.tab) if picked.tab else found
     rows = list(shown.select_related("job", "decided_by").order_by(*ORDERS[picked.order])[(number - 1) * A_PAGE :][:A_PAGE])
-    facts = page_facts.of_jobs((page.job for page in rows), at=at)
+    facts = progress.of_jobs((page.job for page in rows), at=at)
     by_model = {model: f"{Hold(pause).words}" for model, pause in paused.items()}
     lines = [BatchLine(page, facts[page.pk], _hold(page.job, by_model)) for page in rows]
     holds = [Hold(pause, "batch") for pause in (*own.values(), *dict.fromkeys(paused.values()))]

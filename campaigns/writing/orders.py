@@ -10,15 +10,15 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns.catalogue_rows import look_up, pasted
 from campaigns.models import Brand
-from campaigns.page_drafts import Body
 from campaigns.pages import inputs, plan
 from campaigns.pages.grid import FileRefused
 from campaigns.pages.inputs import InputsRefused
 from campaigns.pages.languages import LANGUAGES
 from campaigns.pages.types import PageRequest, PageType
-from campaigns.writing import Wanted
+from campaigns.writing.drafts import Body
+from campaigns.writing.launch import Wanted
+from campaigns.writing.products import look_up, pasted
 from queue_app.models import User
 from queue_app.work.intake import DATA_MOST
 from queue_app.work.pipeline import Objection

@@ -15,7 +15,7 @@ from django.db import transaction
 from campaigns import actions
 from campaigns.actions import NotAsShown, Offer
 from campaigns.models import Page, PageDraft
-from campaigns.page_drafts import Body, mark_made
+from campaigns.writing.drafts import Body, mark_made
 from queue_app import tickets
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate

@@ -15,15 +15,15 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns import writing
-from campaigns.catalogue_rows import look_up
 from campaigns.models import Page
-from campaigns.page_drafts import Body
 from campaigns.pages import table
 from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import Record
 from campaigns.pages.table import Rules, Table, TableRow
-from campaigns.writing import Ranked, Wanted
+from campaigns.writing import launch
+from campaigns.writing.drafts import Body
+from campaigns.writing.launch import Ranked, Wanted
+from campaigns.writing.products import look_up
 from queue_app.models import User
 from queue_app.rules.words import one_line, storable
 
@@ -65,7 +65,7 @@ class PageSheet:
 
     @cached_property
     def ranks(self) -> list[Ranked]:
-        return [writing.rank(self.owner, one, at=self.at) for one in self.wanted]
+        return [launch.rank(self.owner, one, at=self.at) for one in self.wanted]
 
     @property
     def priorities(self) -> str:
