@@ -108,7 +108,9 @@ class TestARunningPage:
         assert "Stage 3 of 7: components" in html and "3 of 5" in html and "writing" in html
         assert "Preview so far" in html and f"/pages/{page.pk}/preview/?3" in html
         shown = client.get(f"/pages/{page.pk}/preview/").content.decode()
-        assert "<mark>Trail running shoes</mark> for wet rock" in shown and "240 g" in shown and "What does it weigh?" not in shown
+        assert (
+            "<mark>Trail running shoes</mark> for wet rock" in shown and "240 g" in shown and "What does it weigh?" not in shown
+        )
 
     def test_is_renewed_in_parts_and_not_at_all_if_nothing_changed(self, client, owner, monkeypatch):
         page = staged_page(owner, "running", stages=2, paid=["meta"])
