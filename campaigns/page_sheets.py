@@ -33,7 +33,7 @@ CELL_MOST = 20_000  # characters of a changed cell
 
 
 @dataclass(frozen=True)
-class Sheet:
+class PageSheet:
     """A file's rows as they are now. ``versions`` say of a ready row that its page would be a further version."""
 
     file: str
@@ -92,12 +92,12 @@ def read(data: bytes, name: str, owner: User, *, at: datetime) -> Body:
     }
 
 
-def look(body: Body, owner: User, *, at: datetime) -> Sheet:
+def look(body: Body, owner: User, *, at: datetime) -> PageSheet:
     """Check the rows of a draft."""
     records = [Record(number, tuple(cells), problem) for number, cells, problem in body["rows"]]
     rows = table.check(body["columns"], records, _rules(owner, at=at))
     checked = Table(tuple(body["columns"]), rows, body["encoding"], body["separator"])
-    return Sheet(body["file"], checked, _versions(checked.ready, owner), owner, at)
+    return PageSheet(body["file"], checked, _versions(checked.ready, owner), owner, at)
 
 
 def changed(body: Body, changes: Mapping[int, Mapping[str, str]], *, without: Collection[int] = ()) -> Body:

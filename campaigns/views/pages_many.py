@@ -19,7 +19,7 @@ from campaigns import holds, page_drafts, page_sheets, writing
 from campaigns.actions import NotAsShown
 from campaigns.models import PageDraft
 from campaigns.page_drafts import MANY, Body
-from campaigns.page_sheets import Sheet
+from campaigns.page_sheets import PageSheet
 from campaigns.pages import table
 from campaigns.pages.columns import COLUMNS
 from campaigns.pages.grid import BYTES_MOST, FileRefused
@@ -43,12 +43,24 @@ SHOWN = {
     "language": "Language",
     "deadline": "Deadline",
 }
+# other columns that can be wrong, as the form of one page calls them
+OTHERS = {
+    "brand_voice": "Voice",
+    "brief": "Brief",
+    "skus": "SKUs",
+    "product": "Product data, JSON",
+    "sku_count": "Products",
+    "monthly_searches": "Searches a month",
+    "content_status": "Content now",
+    "competitor_urls": "Pages of competitors",
+}
+LABELS = SHOWN | OTHERS
 _CELL = re.compile(r"cell\.(\d{1,9})\.(.{1,200})", re.S)
 _OTHER_FILE = "Another file was opened in another tab. Nothing was changed or generated. Check these rows."
 
 
 @dataclass(frozen=True)
-class Cell:
+class ShownCell:
     """A cell of a row as the page shows it; a wrong one is an input."""
 
     name: str
@@ -71,8 +83,8 @@ class RowLine:
     """A row as the page shows it: its ``main`` cells, other ones that are wrong, and why."""
 
     number: int
-    main: Sequence[Cell]
-    also: Sequence[Cell]
+    main: Sequence[ShownCell]
+    also: Sequence[ShownCell]
     errors: Sequence[str]
     warning: str
 
@@ -89,10 +101,6 @@ def many(request: HttpRequest) -> HttpResponse:
     if do == "read":
         return _read(request, owner, at=at)
     key = uuid_of(request.POST.get("draft", ""))
-    if do == "discard":
-        page_drafts.discard(owner, MANY, key)
-        messages.success(request, "Draft discarded.")
-        return redirect("campaigns:page-many")
     posted = PageDraft.objects.filter(pk=key, owner=owner, form=MANY).first()
     if posted and posted.made is not None:
         messages.success(request, "These pages were already queued. No duplicates were created.")
@@ -198,7 +206,7 @@ def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: dateti
     return redirect("campaigns:page-batch", batch)
 
 
-def _by_row(refusal: IntakeRefused, sheet: Sheet) -> str:
+def _by_row(refusal: IntakeRefused, sheet: PageSheet) -> str:
     """Return what intake refuses, by the numbers of the rows."""
     told = [
         problem.message if problem.index is None else f"Row {sheet.ready[problem.index].number}: {problem.message}"
@@ -267,12 +275,12 @@ def _query(*, shows_all: bool, number: int = 1) -> str:
     return f"?{'&'.join(asked)}"
 
 
-def _line(row: TableRow, sheet: Sheet) -> RowLine:
+def _line(row: TableRow, sheet: PageSheet) -> RowLine:
     wrong = {_column(error.column, sheet) for error in row.errors}
     is_whole = "" in wrong  # then each of its cells may be wrong
 
-    def cell(name: str) -> Cell:
-        return Cell(name, SHOWN.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
+    def cell(name: str) -> ShownCell:
+        return ShownCell(name, LABELS.get(name, name), row.cells.get(name, ""), name in wrong or is_whole)
 
     also = [name for name in [*sheet.table.columns, *COLUMNS] if name in wrong and name not in SHOWN]
     return RowLine(
@@ -284,7 +292,7 @@ def _line(row: TableRow, sheet: Sheet) -> RowLine:
     )
 
 
-def _column(name: str, sheet: Sheet) -> str:
+def _column(name: str, sheet: PageSheet) -> str:
     """Return where an error can be corrected: in its column, or in one that the file doesn't have yet."""
     return name if name in sheet.table.columns or name in COLUMNS or not name else "product"
 

@@ -32,6 +32,7 @@ from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailab
 
 REFUSALS = (WritingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused)
 SKUS_SHOWN = 500  # as suggestions of the field
+UNNOTED = ("brand", "voice_of", "skip_quality_check")  # fields that can't be wrong
 # what must be there, as the summary names it while it is still empty
 NEEDED = {"target_url": "a target URL", "keywords": "a keyword"}
 
@@ -80,10 +81,6 @@ def new(request: HttpRequest) -> HttpResponse:
         body = {**page_orders.blank(), **(opened.body if opened else {})}
         return render(request, "campaigns/pages/new.html", PageForm(owner, body, opened, at=at).context())
     form = _posted(request, owner, at=at)
-    if request.POST.get("do") == "discard":
-        page_drafts.discard(owner, ONE, form.key)
-        messages.success(request, "Draft discarded.")
-        return redirect("campaigns:page-new")
     form.save()
     if request.POST.get("do") == "generate" and (job := form.generate(offer_of(request.POST))) is not None:
         words = "Your page is queued." if form.is_new else "Your page was already queued. No duplicate was created."
@@ -100,6 +97,25 @@ def look(request: HttpRequest) -> HttpResponse:
     form = _posted(request, viewer(request), at=clock.now())
     form.save()
     return render(request, "campaigns/pages/_new_look.html", form.context())
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def discard(request: HttpRequest, form: str) -> HttpResponse:
+    """Show the confirmation page; on POST, delete the open draft of one page or of many."""
+    owner, back = viewer(request), "campaigns:page-new" if form == ONE else "campaigns:page-many"
+    opened = page_drafts.open_of(owner, form)
+    if opened is None:
+        return redirect(back)
+    if request.method == "POST":
+        page_drafts.discard(owner, form, uuid_of(request.POST.get("draft", "")))
+        messages.success(request, "Draft discarded.")
+        return redirect(back)
+    rows = len(opened.body.get("rows", ()))
+    what = f"{opened.body['file']}, {counted(rows, 'row')}" if rows else opened.body["keywords"] or opened.body["target_url"]
+    context = {"draft": opened, "what": what, "back": reverse(back), "at": clock.now()}
+    return render(request, "campaigns/pages/discard.html", context)
 
 
 def _posted(request: HttpRequest, owner: User, *, at: datetime) -> "PageForm":
@@ -194,7 +210,7 @@ class PageForm:
             "refusal": self.refusal,
             "order": self.order,
             "errors": errors,
-            "field_errors": [(name, errors.get(name, ())) for name in (*page_orders.FIELDS,)],
+            "field_errors": [(name, errors.get(name, ())) for name in page_orders.FIELDS if name not in UNNOTED],
             "plan": self.order.plan if self._has_data or self.is_refused else (),
             "needed": needed,
             "cards": [(card, self.body["page_type"] == card.page_type) for card in CARDS],

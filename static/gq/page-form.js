@@ -64,7 +64,11 @@
   };
   for (const field of form.querySelectorAll("[data-tokens]")) upgrade(field);
 
-  // cells that are being typed in stay as they are when the rows around them are renewed
+  // a cell that is being typed in is not sent before it is left, and stays as it is when the rows around it are renewed
+  form.addEventListener("htmx:configRequest", (e) => {
+    const here = document.activeElement;
+    if (here?.closest(".gq-csv") && here !== e.detail.triggeringEvent?.target) e.detail.parameters[here.name] = here.defaultValue;
+  });
   let typed = [];
   form.addEventListener("htmx:beforeSwap", () => {
     typed = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one.value !== one.defaultValue)

@@ -98,7 +98,7 @@ class TestAFile:
         assert "Unknown page type. Did you mean product?" in said[3]
         assert "https://" in said[4]
         assert "Unknown language" in said[5] and "The deadline has passed." in said[5]
-        assert "monthly_searches" in said[6] and "Enter a whole number" in said[6]
+        assert "Searches a month" in said[6] and "Enter a whole number" in said[6]
         assert inputs(shown) == {
             "cell.3.page_type": "prodact",
             "cell.4.target_url": "nordfell.no/en/gaiter-2",
@@ -133,7 +133,9 @@ class TestAFile:
     def test_survives_a_reload_and_can_be_discarded(self, web: Client) -> None:
         shown = upload(web, DAMAGED)
         assert rows(page(web)) == rows(shown)
-        post(web, shown, "discard")
+        discard = "/pages/new/discard/many/"
+        assert "pages-spring.csv, 6 rows" in text_of(html_of(web.get(discard)))
+        web.post(discard, hidden(shown))
         assert "Choose a CSV file" in page(web)
 
     def test_is_nobody_elses(self, web: Client, client_for: Login) -> None:

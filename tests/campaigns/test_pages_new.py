@@ -223,7 +223,9 @@ class TestALaunch:
         assert tab.note("target_url") and tab.note("keywords")
 
     def test_can_be_discarded_instead(self, tab: Tab, web: Client) -> None:
-        tab.post(**shoe()).post("discard")
+        tab.post(**shoe())
+        assert "fell shoes, wet rock grip" in text_of(html_of(web.get("/pages/new/discard/one/")))
+        web.post("/pages/new/discard/one/", tab.hidden)
         assert not PageDraft.objects.exists() and "Not saved yet" in Tab(web).text
 
 

@@ -270,7 +270,7 @@ class TestProductsOfARow:
             ("product,," + "[" * 5_000 + ",,,,", "product", "Enter a JSON object"),
             ("product,,,Fell,12 or so,,", "product.price", "Enter a number with a point"),
             ("product,,,,,,many", "sku_count", "Enter a whole number, such as 12400."),
-            (f'product,,"{{""name"": ""{"x" * 17_000}""}}",,,,', "", "characters as JSON; the limit is 16,000"),
+            (f'product,,"{{""name"": ""{"x" * 65_000}""}}",,,,', "", "characters as JSON; the limit is 64,000"),
         ],
         ids=["unknown", "two SKUs", "two ways", "two other ways", "cut JSON", "list", "NaN", "deep", "price", "count", "size"],
     )
