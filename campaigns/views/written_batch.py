@@ -83,7 +83,7 @@ def cancel(request: HttpRequest, batch: int) -> HttpResponse:
     found = page_batch_to_change(request, batch)
     if request.method != "POST":
         return _foreseen(request, found, f"Cancel “{found}”?", confirmation.of_cancel(Job.objects.filter(batch=found)))
-    batch_verbs.cancel(request, found, noun="page")
+    batch_verbs.cancel(request, found, noun=_noun(found))
     return redirect("campaigns:page-batch", batch)
 
 
@@ -129,7 +129,7 @@ def retry(request: HttpRequest, batch: int) -> HttpResponse:
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Nothing was retried. {refusal}")
     else:
-        messages.success(request, f"{counted(queued, 'page')} back in the queue." if queued else "Nothing left to retry.")
+        messages.success(request, f"{counted(queued, _noun(found))} back in the queue." if queued else "Nothing left to retry.")
     return redirect("campaigns:page-batch", batch)
 
 
@@ -158,12 +158,17 @@ def pages_zip(request: HttpRequest, batch: int, which: str) -> HttpResponseBase:
 
 def _foreseen_retry(request: HttpRequest, batch: Batch, *, status: int = 200) -> HttpResponse:
     failed = Job.objects.filter(batch=batch, state=State.FAILED)
-    return _foreseen(request, batch, f"Retry failed pages in “{batch}”?", confirmation.of_retry(failed), status=status)
+    return _foreseen(request, batch, f"Retry failed {_noun(batch)}s in “{batch}”?", confirmation.of_retry(failed), status=status)
 
 
 def _foreseen(request: HttpRequest, batch: Batch, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = what | {"title": title, "medium": "page", "back": "campaigns:page-batch", "pk": batch.pk}
+    context = what | {"title": title, "medium": _noun(batch), "back": "campaigns:page-batch", "pk": batch.pk}
     return render(request, "campaigns/preview.html", context, status=status)
+
+
+def _noun(batch: Batch) -> str:
+    """Return what all its jobs are called: one sent by API can have others than pages."""
+    return "job" if Job.objects.filter(batch=batch, page__isnull=True).exists() else "page"
 
 
 def _picked(request: HttpRequest) -> PagesPicked:

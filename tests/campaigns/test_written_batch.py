@@ -146,6 +146,12 @@ class TestVerbs:
         html = html_of(client.post(f"/pages/batches/{batch.pk}/cancel/", follow=True))
         assert "1 page cancelled. 4 tickets returned." in html and Job.objects.get().state == "cancelled"
 
+    def test_of_a_batch_with_other_jobs_speak_of_jobs(self, client, owner, batch):
+        staged_page(owner, "queued", stages=0, batch=batch)
+        make_job(owner=owner, batch=batch)
+        assert "Cancel 2 jobs" in html_of(client.get(f"/pages/batches/{batch.pk}/cancel/"))
+        assert "Batch of 1 page" in look(client, batch)
+
     def test_retry_exactly_what_was_shown(self, client, owner, batch):
         fail(staged_page(owner, "running", stages=2, batch=batch))
         address = f"/pages/batches/{batch.pk}/retry-failed/"
