@@ -23,7 +23,7 @@ from campaigns.pages.languages import LANGUAGES
 from campaigns.rules import differences
 from campaigns.views import confirmation
 from campaigns.views.access import may_change, page_seen_by, page_to_change
-from campaigns.writing import downloads, launch, progress, reviews
+from campaigns.writing import launch, packing, progress, reviews
 from campaigns.writing.progress import PageFacts
 from queue_app import clock
 from queue_app.api.views.files import PAGE_POLICY
@@ -56,7 +56,7 @@ def page(request: HttpRequest, job: int) -> HttpResponse:
     facts = progress.of_job(found.job, at=at)
     about = job_facts.facts(found.job, at=at, group="batch")
     others = _versions(found)
-    files = downloads.latest_files([found.pk, *(one.pk for one in others)])
+    files = packing.latest_files([found.pk, *(one.pk for one in others)])
     context = about | {
         "at": at,
         "page": found,

@@ -16,7 +16,7 @@ from campaigns.mine import TABS
 from campaigns.models import Approval
 from campaigns.views import batch_verbs, confirmation, downloads
 from campaigns.views.access import may_change, page_batch_seen_by, page_batch_to_change
-from campaigns.writing import batches, downloads
+from campaigns.writing import batches, packing
 from campaigns.writing.batches import BY_END, BY_SCORE, BY_TITLE, PagesPicked
 from queue_app import clock
 from queue_app.insight import batches as standings
@@ -138,8 +138,8 @@ def retry(request: HttpRequest, batch: int) -> HttpResponse:
 def pages_csv(request: HttpRequest, batch: int) -> HttpResponseBase:
     """Stream all pages of the batch as CSV: what they are, how they stand, and the figures of their checks."""
     found = page_batch_seen_by(request, batch)
-    lines = downloads.csv_lines(batches.pages_of(found))
-    return downloads.streamed(request, (line.encode() for line in lines), downloads.CSV, downloads.file_name(found, ".csv"))
+    lines = packing.csv_lines(batches.pages_of(found))
+    return downloads.streamed(request, (line.encode() for line in lines), downloads.CSV, packing.file_name(found, ".csv"))
 
 
 @login_required
@@ -148,12 +148,12 @@ def pages_zip(request: HttpRequest, batch: int, which: str) -> HttpResponseBase:
     """Stream a ZIP of the files of the approved pages, or of all. If there are none, go back to the page with a message."""
     found = page_batch_seen_by(request, batch)
     pages = batches.pages_of(found)
-    files = downloads.files(downloads.approved(pages) if which == APPROVED else pages)
+    files = packing.files(packing.approved(pages) if which == APPROVED else pages)
     if not files:
         advice = "Approve at least one page first." if which == APPROVED else "No page is completed."
         messages.error(request, f"Nothing to download yet. {advice}")
         return redirect("campaigns:page-batch", batch)
-    return downloads.streamed(request, exports.zip_pieces(files), downloads.ZIP, downloads.file_name(found, f"-{which}.zip"))
+    return downloads.streamed(request, exports.zip_pieces(files), downloads.ZIP, packing.file_name(found, f"-{which}.zip"))
 
 
 def _foreseen_retry(request: HttpRequest, batch: Batch, *, status: int = 200) -> HttpResponse:
