@@ -60,6 +60,17 @@ def retry_all(
 
 
 @transaction.atomic
+def retry_batch(batch: Batch, *, at: datetime, actor: User, shown: Offer) -> int:
+    """
+    Queue the failed jobs of a batch that is no campaign again, for what the user was shown, all or none. Return their number.
+    Raises as `retry_all`.
+    """
+    again = batches.retry(batch, at=at, actor=actor)
+    _check(again, shown)
+    return len(again)
+
+
+@transaction.atomic
 def retry(job: Job, *, at: datetime, actor: User, shown: Offer) -> Job:
     """
     Queue one job again for the number of tickets that the user was shown. Return it.

@@ -12,14 +12,17 @@ from queue_app.models import Job, State
 from queue_app.rules.words import one_line
 from queue_app.ui import display
 
-_THINGS = {"queue": "the queue", "account": "account {}", "model": "{}", "batch": "this campaign"}
+_THINGS = {"queue": "the queue", "account": "account {}", "model": "{}"}
 
 
 @dataclass(frozen=True)
 class Hold:
-    """A pause in words. ``is_own``: the campaign itself is paused, so its owner can resume it."""
+    """
+    A pause in words. ``is_own``: the campaign itself is paused, so its owner can resume it. ``noun`` is what its batch is called.
+    """
 
     pause: Pause
+    noun: str = "campaign"
 
     @property
     def is_own(self) -> bool:
@@ -28,12 +31,12 @@ class Hold:
     @property
     def thing(self) -> str:
         """What is paused: “sora-2”, “the queue”, “this campaign”."""
-        return _THINGS[self.pause.key[0]].format(self.pause.key[1])
+        return f"this {self.noun}" if self.is_own else _THINGS[self.pause.key[0]].format(self.pause.key[1])
 
     @property
     def words(self) -> str:
         """“sora-2 paused”."""
-        return "campaign paused" if self.is_own else f"{self.thing} paused"
+        return f"{self.noun} paused" if self.is_own else f"{self.thing} paused"
 
     @property
     def reason(self) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.urls import reverse
+
 from campaigns import cells
 from campaigns.models import Campaign, Version
 from queue_app.models import Job
@@ -10,6 +12,7 @@ from queue_app.rules.words import one_line
 
 PROMPT_MOST = 90  # characters
 IN_FRONT = 2  # values in the first line of a name
+PAGE = "page"  # the job type
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class JobName:
     index: int = 0
     review: str = ""
     counts: bool = False
+
+
+def view_of(job: Job) -> str:
+    """Return the name of a job's own page: a page that is written has one with its stages and its preview."""
+    return "campaigns:written" if job.kind_id == PAGE else "campaigns:job"
+
+
+def address(job: Job) -> str:
+    """Return the address of a job's own page."""
+    return reverse(view_of(job), args=[job.pk])
 
 
 def in_two_lines(words: Sequence[str]) -> tuple[str, str]:

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.urls import Resolver404, resolve, reverse
 
-from campaigns import actions, breaker
-from campaigns.models import Campaign, Trip
+from campaigns import actions, breaker, job_names
+from campaigns.models import Campaign, Page, Trip
 from queue_app import announce, clock
 from queue_app.models import Job, Notice, OutboxMessage, OutgoingEvent, ScheduleRun, State, TicketBudget, User, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES
@@ -31,6 +31,8 @@ _LINKS = {
     "campaigns:page": "Open campaign",
     "campaigns:holds": "Open contact sheet",
     "campaigns:job": "Open job",
+    "campaigns:written": "Open page",
+    "campaigns:page-batch": "Open pages",
     "campaigns:jobs": "Open jobs",
     "campaigns:schedule": "Open schedule",
     "campaigns:statement": "Open statement",
@@ -162,8 +164,9 @@ def _finished(message: OutboxMessage, _: Sequence[int]) -> Told | None:
         return None
     campaign = Campaign.objects.filter(pk=batch.pk).first()
     jobs = Job.objects.filter(batch=batch) if campaign is None else actions.counted_jobs(campaign)
-    name, noun = str(campaign or batch), "Jobs" if campaign is None else "Campaign"
-    return Told(f"“{name}” is finished: {_counts(jobs)}.", f"{noun} finished: {name}", _page(message))
+    name, page = str(campaign or batch), _page(message)
+    noun = "Campaign" if campaign else "Pages" if link_words(page) == _LINKS["campaigns:page-batch"] else "Jobs"
+    return Told(f"“{name}” is finished: {_counts(jobs)}.", f"{noun} finished: {name}", page)
 
 
 def _resumed(message: OutboxMessage, _: Sequence[int]) -> Told:
@@ -184,9 +187,11 @@ def _held(message: OutboxMessage, _: Sequence[int]) -> Told | None:
 
 
 def _page(message: OutboxMessage) -> str:
-    """Return the page of a campaign; for another batch, the list of its jobs."""
+    """Return the page of a campaign, or of a batch of pages; for another batch, the list of its jobs."""
     if Campaign.objects.filter(pk=message.batch_id).exists():
         return reverse("campaigns:page", args=[message.batch_id])
+    if Page.objects.filter(job__batch=message.batch_id).exists():
+        return reverse("campaigns:page-batch", args=[message.batch_id])
     return f"{reverse('campaigns:jobs')}?campaign={message.batch_id}"
 
 
@@ -203,7 +208,7 @@ def _job(message: OutboxMessage, before: Sequence[int]) -> Told | None:
     verb = "failed" if message.event == OutgoingEvent.JOB_FAILED else "is finished"
     medium = message.job.model.medium
     subject = f"{str(medium).capitalize()} {'failed' if verb == 'failed' else 'finished'}: {name}"
-    return Told(f"Your {medium} {verb}: “{name}”", subject, reverse("campaigns:job", args=[message.job.pk]), jobs)
+    return Told(f"Your {medium} {verb}: “{name}”", subject, job_names.address(message.job), jobs)
 
 
 def _clear(message: OutboxMessage, _: Sequence[int]) -> Told | None:

@@ -193,7 +193,7 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
         locked.review = Review(verdict)
         locked.reviewed_by, locked.reviewed_at = (by, at) if verdict else (None, None)
     if note is not None:
-        locked.note = _checked_note(note)
+        locked.note = checked_note(note)
     locked.save(update_fields=["review", "reviewed_by", "reviewed_at", "note"])
     _audit(locked, before, at=at, by=by)
     return locked
@@ -208,7 +208,7 @@ def write_note(cell: Combination, text: str, *, at: datetime, by: User) -> None:
     """
     locked = _locked(cell)
     before = _judged(locked)
-    locked.note = _checked_note(text)
+    locked.note = checked_note(text)
     locked.save(update_fields=["note"])
     _audit(locked, before, at=at, by=by)
 
@@ -359,7 +359,12 @@ def _only(values: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
     return {key: values[key] for key in keys if key in values}
 
 
-def _checked_note(text: str) -> str:
+def checked_note(text: str) -> str:
+    """
+    Return a note as it is kept.
+
+    :raises NoteRefused: it is too long, or can't be stored.
+    """
     note = text.replace("\r\n", "\n").strip()
     if len(note) > NOTE_MOST:
         raise NoteRefused(f"Too long: {len(note):,} of {NOTE_MOST:,} characters. Shorten it by {len(note) - NOTE_MOST:,}.")

@@ -62,17 +62,14 @@ def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
 
 @register()
 def stage_hooks_exist(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the functions to call around stages can be imported: a misspelled one would fail every page."""
-    found: list[CheckMessage] = []
-    for moment, paths in settings.STAGE_HOOKS.items():
-        for path in paths:
-            try:
-                import_string(path)
-            except ImportError as problem:
-                hint = "Name functions by dotted paths, separated by commas, such as shop.pages.published."
-                words = f"STAGE_HOOKS_{moment.upper()}: {path} can't be imported ({problem})."
-                found.append(Error(words, hint=hint, id="queue_app.E003"))
-    return found
+    """Check that the functions to call around stages can be imported: a misspelled one would never be called."""
+    hint = "Name functions by dotted paths, separated by commas, such as shop.pages.published."
+    return [
+        Error(f"STAGE_HOOKS_{moment.upper()}: {problem}.", hint=hint, id="queue_app.E003")
+        for moment, paths in settings.STAGE_HOOKS.items()
+        for path in paths
+        if (problem := _no_function(path))
+    ]
 
 
 def least_retry(conf: Mapping[str, Any]) -> int:
@@ -87,3 +84,11 @@ def _task_times() -> Iterator[str]:
     for queue, seconds in ((Queue.DEFAULT, times.task), (Queue.LONG, times.long_task), (Queue.STORE, times.store_task)):
         if queue.task_seconds != max(1, round(seconds)):
             yield f"queue {queue} ends its tasks after {queue.task_seconds}s, not after {seconds:g}s"
+
+
+def _no_function(path: str) -> str:
+    """Return why nothing can be called by this dotted path; empty if a function can."""
+    try:
+        return "" if callable(import_string(path)) else f"{path} is no function"
+    except ImportError as problem:
+        return f"{path} can't be imported ({problem})"

@@ -710,6 +710,7 @@ def complete(
         at=at,
         actor=actor,
         data={job.pk: {"stages": list(stages)}},
+        progress=1.0,
         **reported,
     )
     if promise := job.refund_promised:

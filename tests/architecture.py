@@ -152,6 +152,7 @@ VERBS = (
     "queue_app/work/*",
     "queue_app/lifecycle.py",
     *(f"campaigns/{name}.py" for name in ("actions", "launch", "review", "versions", "naming", "sharing", "more", "releases")),
+    *(f"campaigns/{name}.py" for name in ("writing/launch", "writing/reviews")),
 )
 MIGRATIONS, STUDIO = "*/migrations/*", "genqueue_site/studio/*"
 # rule: the modules it applies to, and the modules that may break it because it is their task

@@ -40,6 +40,8 @@ class Leaflets:
         self.jobs: list[Job] = []
 
     def objections(self, metadata, prompt, *, owner_id):
+        if prompt == "For nobody.":
+            return [Objection("prompt", "Say who reads it.", plan=True)]
         language = [] if metadata.get("language") in ("en", "de") else [NO_LANGUAGE]
         return language + ([TOO_FEW] if len(metadata.get("products", ())) < 2 else [])
 

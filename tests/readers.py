@@ -28,6 +28,7 @@ CARRIERS = re.compile(
     r"(queue_app|campaigns)\.api\.(serializers|answers)\b|genqueue_site\.(settings|environment)\b"
     r"|queue_app\.admin\.(catalog|policy_forms)\b|\.migrations\b|queue_app\.work\.intake:(Draft|_Reader\.job)\b"
 )
+FOR_CSS = {"width"}  # fields outside of forms, which are never sent: how wide a preview is
 _LIMIT = {"queue_app.work.capacity:_LIMITS": "max_concurrent paused paused_reason paused_until"}
 _WHY = {"queue_app.work.policy:audit": "why=reason"}
 _RULE = {
@@ -327,6 +328,14 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.schedules:_read": "cron time_zone kind",
         "campaigns.views.schedules:_only_looks": "preset",
         "campaigns.views.webhooks:_typed": "url description events",
+        "campaigns.writing.orders:read": "page_type target_url language keywords brand_voice brief product_data skus"
+        " competitor_urls content_status deadline skip_quality_check",
+        "campaigns.writing.orders:with_voice": "voice_of",
+        "campaigns.views.pages_many:_read": "file pasted",
+        "campaigns.views.pages_many:_changed": "remove",
+        "campaigns.views.pages_catalogue:page": "sku",
+        "campaigns.views.written:version": "voice",
+        "campaigns.views.written_batch:_picked": "standing order",
         "campaigns.views.webhooks:switch": "active",
         "genqueue_site.demo.login:enter": "user",
         "queue_app.admin.usage:read": "by from to",
@@ -356,7 +365,7 @@ def places() -> dict[str, set[str]]:
         "environment": set(re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M)),
         "campaign form": set(forms.FIELDS),
         "quick form": set(quick.OFFERED),
-        "pages": {name for page in (ROOT / "templates").rglob("*.html") for name in _inputs(page.read_text())},
+        "pages": {name for page in (ROOT / "templates").rglob("*.html") for name in _inputs(page.read_text())} - FOR_CSS,
         **_of_the_api(),
         **_of_the_admin(),
     }

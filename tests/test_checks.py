@@ -89,3 +89,12 @@ class TestAdaptersExist:
     def test_no_database_is_asked_where_none_was_named(self) -> None:
         assert settings.DATABASES
         assert checks.adapters_exist(None) == []
+
+
+class TestStageHooks:
+    def test_are_functions_that_can_be_called(self, settings: Settings) -> None:
+        assert checks.stage_hooks_exist(None) == []
+        settings.STAGE_HOOKS = {"before": ["tests.test_checks.words"], "after": ["shop.told"], "error": ["os.path"]}
+        found = [message.msg for message in checks.stage_hooks_exist(None)]
+        assert [one.partition(" ")[0] for one in found] == ["STAGE_HOOKS_AFTER:", "STAGE_HOOKS_ERROR:"]
+        assert "shop.told can't be imported" in found[0] and found[1].endswith("os.path is no function.")

@@ -4,7 +4,7 @@ from campaigns.models.brand import Brand, ComplianceRule
 from campaigns.models.brief import Campaign, Draft
 from campaigns.models.combination import Combination, Version
 from campaigns.models.dimension import Dimension, DimensionValue
-from campaigns.models.page import Approval, CatalogueRow, Page
+from campaigns.models.page import Approval, CatalogueRow, Page, PageDraft
 from campaigns.models.share import ClientReview, ShareLink
 from campaigns.models.trip import Trip
 
@@ -20,6 +20,7 @@ __all__ = [
     "DimensionValue",
     "Draft",
     "Page",
+    "PageDraft",
     "ShareLink",
     "Trip",
     "Version",

@@ -1,4 +1,9 @@
-"""Pages: what was asked for, what the checks say, what a person decided; and the catalogue that pages take their data from."""
+"""
+Pages: what was asked for, what the checks say, what a person decided; the catalogue that pages take their data from; and forms
+of pages in progress.
+"""
+
+import uuid
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -78,3 +83,29 @@ class CatalogueRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sku} {self.name}"
+
+
+class PageDraft(models.Model):
+    """
+    A form of pages in progress, saved at every change: of one page, or of many from a CSV. Its id is also the key of its launch:
+    once its pages are queued it says what it became, however often the form is sent again.
+    """
+
+    class Form(models.TextChoices):
+        ONE = "one", "one page"
+        MANY = "many", "many from CSV"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    form = models.CharField(max_length=4, choices=Form.choices)
+    body = models.JSONField(default=dict, help_text="The fields as typed; once its pages are queued, only their hash.")
+    updated_at = models.DateTimeField()
+    made = models.BigIntegerField(null=True, help_text="The job or the batch that it became.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "form"], condition=Q(made=None), name="page_draft_one_open_per_form"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Draft of {self.get_form_display()}"

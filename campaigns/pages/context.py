@@ -5,6 +5,7 @@ Competitors' pages are hostile text. They give topics, never facts: a heading wi
 """
 
 import codecs
+import logging
 import re
 import time
 from collections import Counter
@@ -13,6 +14,9 @@ from contextlib import suppress
 
 from campaigns.pages import facts, wording
 from campaigns.pages.types import Context, PageRequest, Source
+
+logger = logging.getLogger("campaigns.pages")
+logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # what a page of others lacks is said in its source
 
 BYTES_MOST = 1_500_000  # of a page
 TAGS_MOST = 25_000  # of a page: reading takes time in proportion, about 1 s for so many
@@ -27,7 +31,7 @@ _ENCODING = re.compile(
     r"utf-?8|utf-?16(-?[lb]e)?|iso-?8859-\d\d?|latin-?\d|(windows-?|cp)125\d|shift[-_]?jis|euc-jp|koi8-[ru]", re.I
 )
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
-_MARKED = re.compile(rb"<(?:!doctype\s+html|html|head|body|p|div|h[1-6]|article|main)\b", re.I)
+_MARKED = re.compile(r"<(?:!doctype\s+html|html|head|body|p|div|h[1-6]|article|main)\b", re.I)
 _TERM = re.compile(rf"[^\W\d_]{{{TERM_LEAST},}}")
 
 
@@ -59,24 +63,26 @@ def _read(url: str, fetch: Callable[[str], bytes]) -> tuple[Source, list[str]]:
         body = fetch(url)
     except OSError as error:
         return Source(url, problem=wording.line(str(error))[:TITLE_MOST] or "The page can't be read."), []
-    if problem := _problem(body):
+    html = _decoded(body[: BYTES_MOST + 1])
+    if problem := _problem(html, size=len(body)):
         return Source(url, problem=problem), []
     try:
-        title, text, headings = _extracted(_decoded(body))
-    except Exception as error:  # whatever hostile HTML makes a parser raise, the page is written without it
-        return Source(url, problem=f"The page can't be read: {type(error).__name__}."), []
+        title, text, headings = _extracted(html)
+    except Exception:  # whatever hostile HTML makes a parser raise, our page is written without this one
+        logger.warning("a competitor's page can't be parsed", exc_info=True)
+        title, text, headings = "", "", []
     if not text:
         return Source(url, title=title, problem="The page has no readable text."), []
     return Source(url, title=title, text=text[:TEXT_MOST]), [*_topics(headings), *_terms(text)]
 
 
-def _problem(body: bytes) -> str:
-    """Return why a body is not read at all; empty if it is."""
-    if len(body) > BYTES_MOST:
+def _problem(html: str, *, size: int) -> str:
+    """Return why a page of so many bytes is not read at all; empty if it is."""
+    if size > BYTES_MOST:
         return f"The page is larger than {BYTES_MOST / 1_000_000:g} MB."
-    if not _MARKED.search(body):
+    if not _MARKED.search(html):
         return "The page is not HTML."
-    if body.count(b"<") > TAGS_MOST:
+    if html.count("<") > TAGS_MOST:
         return "The page is too complicated."
     return ""
 
@@ -97,10 +103,8 @@ def _extracted(html: str) -> tuple[str, str, list[str]]:
     """Return title, readable text and headings of a page."""
     import trafilatura  # it takes 0.3 s to import, and few processes need it
 
-    html = _DECLARATION.sub("", html.replace("\x00", ""))
-    found = trafilatura.bare_extraction(
-        html, fast=True, include_comments=False, include_tables=False, include_formatting=True, max_tree_size=TAGS_MOST
-    )
+    html = _DECLARATION.sub("", html.replace("\x00", ""))  # lxml takes neither in a text
+    found = trafilatura.bare_extraction(html, fast=True, include_comments=False, include_tables=False, include_formatting=True)
     title = re.search(r"<title[^>]*>([^<]*)", html, re.I)
     named = wording.line(wording.without_markup(title[1]))[:TITLE_MOST] if title else ""
     if found is None or isinstance(found, dict):

@@ -14,6 +14,7 @@ from campaigns.pages import wording
 from queue_app.rules import spreadsheet
 
 BYTES_MOST = 5_000_000
+FILE_LINES_MOST = 100_000
 LINES_MOST = 200  # of one row: a cell with more line breaks was never closed
 COLUMNS_MOST = 200
 TOLD_MOST = 10  # problems of a file
@@ -30,7 +31,11 @@ _OTHERS = {
     b"\x1f\x8b": "a compressed file",
 }
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_POLISH = re.compile("[a-z][¹³¿][a-z¹³¿ê]")  # letters of Windows-1250 in what was read as Windows-1252
+_OLD = (  # encodings, and what shows that a text is in them: kana in a row, Polish letters within a word, nothing
+    ("cp932", "Shift-JIS", re.compile("[\u3040-\u30ff]{2}")),
+    ("cp1250", "Windows-1250", re.compile("ł[a-ząęó]|[a-z][ąż][a-z]")),
+    ("cp1252", "Windows-1252", re.compile("")),
+)
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SAVE = "In your spreadsheet, save it as CSV UTF-8 and upload that file."
 _BROKEN = (
@@ -81,6 +86,8 @@ def read(data: bytes, *, rows_most: int, is_known: Callable[[str], bool]) -> Gri
     """
     text, encoding = _decoded(data)
     lines = _LINE.findall(text)
+    if len(lines) > FILE_LINES_MOST:
+        raise FileRefused(f"The file has more than {FILE_LINES_MOST:,} lines. Remove blank ones, or split it into several files.")
     separator, lines = _separator(lines, is_known)
     records = _records(lines, separator)
     header = next(records, None)
@@ -148,10 +155,10 @@ def _text(data: bytes) -> tuple[str, str]:
     wrong = text.count("\ufffd")
     if mark or sum(letter > "\x7f" for letter in text) > 2 * wrong:  # damaged in places: those cells are told
         return text, encoding.upper().removesuffix("-LE").removesuffix("-BE")
-    for encoding, name in (("cp1252", "Windows-1252"), ("cp932", "Shift-JIS")):
+    for encoding, name, sign in _OLD:
         with suppress(UnicodeDecodeError):
-            text = data.decode(encoding)
-            return (data.decode("cp1250", "replace"), "Windows-1250") if _POLISH.search(text) else (text, name)
+            if sign.search(text := data.decode(encoding)):
+                return text, name
     raise FileRefused(f"The encoding of this file is unknown. {_SAVE}")
 
 

@@ -78,11 +78,12 @@ class ProductReader:
         if not isinstance(self.data, Mapping):
             self._object("", "Send an object, such as {“name”: “Fell 2”}.")
             return Product(name="")
+        name, sku, brand = self._text("name", needed=True), self._text("sku"), self._text("brand")
         price, currency = self._price()
         return Product(
-            name=self._text("name", needed=True),
-            sku=self._text("sku"),
-            brand=self._text("brand"),
+            name=name,
+            sku=sku,
+            brand=brand,
             price=price,
             currency=currency,
             url=self._url("url"),

@@ -7,7 +7,7 @@ the reasons (`with_reasons`), which can be read again.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ from campaigns.pages.grid import Record
 from campaigns.pages.types import PageRequest
 from queue_app.rules import spreadsheet
 from queue_app.rules.nesting import KEPT_MOST, is_deeper
+from queue_app.work.intake import DATA_MOST
 from queue_app.work.intake import JOBS_MOST as ROWS_MOST
-from queue_app.work.intake import METADATA_MOST
 from queue_app.work.pipeline import Objection
 
 _LIST = re.compile(r"[;|\n]")
@@ -231,6 +231,8 @@ class _Row:
         found = _items(self._cell("keywords"))
         if len(found) == 1 and re.search(r",(?!\d)", found[0]):
             self._wrong("keywords", "Separate keywords by a semicolon, such as “trail shoes; fell shoes”.")
+        if any('"' in keyword for keyword in found):
+            self._wrong("keywords", "Remove the quotation marks.")
         return found
 
     def _count(self, column: str) -> int | None:
@@ -305,23 +307,19 @@ class _Row:
             column = self._column_of(objection.field)
             if column not in told and not (is_unread and objection.field.startswith("metadata.product")):
                 self._wrong(column, objection.message)
-        if size > METADATA_MOST:
-            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {METADATA_MOST:,}. Shorten its product data.")
+        if size > DATA_MOST:
+            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten its product data.")
 
     def _column_of(self, field: str) -> str:
-        """Return the column that a field of the request came from."""
+        """Return the column that a field of the request came from, or would have."""
         name = "brief" if field == "prompt" else field.removeprefix("metadata.")
-        exact = re.sub(r"^products\.\d+\.", "product.", name)
-        return next((one for one in _candidates(exact) if one in self.row.cells), name.partition(".")[0])
-
-
-def _candidates(name: str) -> Iterator[str]:
-    """Yield the columns that may have given a field, the most exact one first."""
-    yield name
-    head = name.partition(".")[0]
-    yield head
-    if head in {"product", "products"}:
-        yield from ("product.name", "skus", "product")
+        head = name.partition(".")[0]
+        if head not in {"product", "products"}:
+            return head
+        exact = re.sub(r"^products(\.\d+)?", "product", name)
+        used = [column for column in ("skus", "product", exact, "product.name") if self._cell(column)]
+        present = [column for column in (exact, "product.name", "skus", "product") if column in self.row.cells]
+        return next(iter([*used, *present]), "product")
 
 
 def _of_columns(cells: Mapping[str, str]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def label(key: str) -> str:
     """Return the key of a product's data as a label: “waterproof_rating” and “waterproofRating” are “Waterproof rating”."""
     text = line(key)
     if not re.fullmatch(r"[a-z0-9]+(?:[A-Z][a-z0-9]+|[_-][a-z0-9]+)*", text):
-        return text  # somebody has written it for people
+        return text if " " in text else text.replace("_", " ")  # written for people, or with names such as RAM_GB
     text = re.sub(r"[_-]|(?<=[a-z0-9])(?=[A-Z])", " ", text).lower()
     return text[:1].upper() + text[1:]
 

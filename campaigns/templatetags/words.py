@@ -7,16 +7,17 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from campaigns import notices, progress
+from campaigns import job_names, notices, progress
 from campaigns.holds import Hold
 from campaigns.home import CampaignRow
 from campaigns.mine import Line
-from campaigns.models import ClientReview
+from campaigns.models import Approval, ClientReview, Page
 from campaigns.models.combination import Review, Reviewable
 from campaigns.review import Tally
 from campaigns.standing import CampaignStatus, Counts
 from campaigns.status_map import Square
-from queue_app.models import Job, Notice
+from campaigns.writing.batches import BatchLine
+from queue_app.models import Job, Notice, State
 from queue_app.ui import display
 
 register = template.Library()
@@ -25,6 +26,12 @@ _REVIEW_BADGES = {
     Review.APPROVED: ("completed", ""),
     Review.REJECTED: ("failed", ""),
     Review.WINNER: ("warn", "star"),
+}
+_STANDINGS = {
+    Approval.NONE: ("cancelled", "Not checked", "unknown"),
+    Approval.APPROVE: ("completed", "Approved", ""),
+    Approval.REVIEW: ("warn", "Needs review", "warn"),
+    Approval.REJECT: ("failed", "Rejected", ""),
 }
 GAP = 0.4  # of the meter's 100 units, between its parts
 # the colour and the drawing of a campaign's status
@@ -41,6 +48,12 @@ _LOOKS = {
 def duration(seconds: float | None) -> str:
     """Return “2m 20s”; a dash for ``None``."""
     return "–" if seconds is None else display.duration(seconds)
+
+
+@register.filter
+def measured(seconds: float) -> str:
+    """Return a time that was measured, short ones with tenths: “0.4s”."""
+    return "<0.1s" if seconds < 0.05 else display.span(seconds)
 
 
 @register.filter
@@ -204,7 +217,25 @@ def hold_words(hold: Hold, at: datetime, reader: str) -> str:
 @register.filter
 def since(line: Line, at: datetime) -> SafeString:
     """Return how long ago a job ended, or was queued."""
-    return display.age(line.job.ended_at or line.job.queued_at, at)
+    return job_age(line.job, at)
+
+
+@register.filter
+def job_age(job: Job, at: datetime) -> SafeString:
+    """Return how long ago a job ended, or was queued."""
+    return display.age(job.ended_at or job.queued_at, at)
+
+
+@register.filter
+def age_of(when: datetime, at: datetime) -> SafeString:
+    """Return how long ago something was."""
+    return display.age(when, at)
+
+
+@register.filter
+def page_badge(page: Page) -> SafeString:
+    """Return how a finished page stands: as a person decided, or else as its checks found."""
+    return display.badge(*_STANDINGS[Approval(page.standing)])
 
 
 @register.filter
@@ -217,6 +248,35 @@ def notice_icon(notice: Notice) -> str:
 def link_words(url: str) -> str:
     """Return what the link to a notice's page is called."""
     return notices.link_words(url)
+
+
+@register.filter
+def own_page(job: Job) -> str:
+    """Return the address of a job's own page."""
+    return job_names.address(job)
+
+
+@register.filter
+def priority_level(job: Job) -> SafeString:
+    """Return the priority of a job; empty if it is normal."""
+    return display.level(job.priority)
+
+
+@register.filter
+def seven(line: BatchLine) -> SafeString:
+    """Draw the stages of a page in a list, and say how far it is: “62%, components”."""
+    facts, job = line.facts, line.page.job
+    current = facts.current
+    if job.state == State.COMPLETED:
+        said = f"took {display.duration(facts.seconds)}"
+    elif current and current.status == "bad":
+        said = f"failed at {current.label.lower()}"
+    elif current:
+        said = f"{line.percent}%, {current.label.lower()}"
+    else:
+        said = f"{facts.done} of {len(facts.stages)} kept" if facts.done else "not started"
+    label = f"{facts.done} of {len(facts.stages)} stages done, {said}"
+    return display.stage_bar([stage.status for stage in facts.stages], label, said)
 
 
 @register.filter

@@ -1,11 +1,12 @@
-"""Access of users to campaigns and jobs. Those of another user are 404, as if they did not exist."""
+"""Access of users to campaigns, jobs and pages. Those of another user are 404, as if they did not exist."""
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
-from campaigns.models import Campaign
-from queue_app.models import Job
+from campaigns.models import Campaign, Page
+from queue_app.models import Batch, Job
 from queue_app.ui.access import viewer
 from queue_app.work.roles import Right
 
@@ -52,6 +53,51 @@ def job_to_change(request: HttpRequest, pk: int) -> Job:
     job = job_seen_by(request, pk)
     _must_be_allowed(request, job.owner_id)
     return job
+
+
+def page_seen_by(request: HttpRequest, job: int) -> Page:
+    """
+    Return a page, by the number of its job, that this user may see.
+
+    :raises Http404: there is none that this user may see (I35).
+    """
+    reachable = Page.objects.filter(job__in=Job.objects.of(viewer(request)))
+    known = reachable.select_related("job__owner", "job__batch", "job__model", "job__kind", "decided_by")
+    return get_object_or_404(known, pk=job)
+
+
+def page_to_change(request: HttpRequest, job: int) -> Page:
+    """
+    Return a page that this user may change.
+
+    :raises Http404: as `page_seen_by`.
+    :raises PermissionDenied: the user may see it but not change it.
+    """
+    page = page_seen_by(request, job)
+    _must_be_allowed(request, page.owner_id)
+    return page
+
+
+def page_batch_seen_by(request: HttpRequest, pk: int) -> Batch:
+    """
+    Return a batch with pages in it that this user may see.
+
+    :raises Http404: there is none that this user may see (I35).
+    """
+    pages = Page.objects.filter(job__batch=OuterRef("pk"))
+    return get_object_or_404(Batch.objects.of(viewer(request)).filter(Exists(pages)).select_related("owner"), pk=pk)
+
+
+def page_batch_to_change(request: HttpRequest, pk: int) -> Batch:
+    """
+    Return a batch with pages in it that this user may change.
+
+    :raises Http404: as `page_batch_seen_by`.
+    :raises PermissionDenied: the user may see it but not change it.
+    """
+    batch = page_batch_seen_by(request, pk)
+    _must_be_allowed(request, batch.owner_id)
+    return batch
 
 
 def may_change(request: HttpRequest, owner_id: int) -> bool:

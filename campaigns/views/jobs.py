@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, cells, stages
+from campaigns import actions, cells, job_names, stages
 from campaigns.models import Combination, Version
 from campaigns.views import confirmation
 from campaigns.views.access import job_seen_by, job_to_change, may_change
@@ -73,7 +73,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         return _preview(request, job, confirmation.of_cancel(Job.objects.filter(pk=job.pk)))
     verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
     (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, _SAID[verdict])
-    return redirect("campaigns:job", job.pk)
+    return redirect(job_names.address(job))
 
 
 @login_required
@@ -92,7 +92,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, f"Not retried. {refusal}")
     else:
         messages.success(request, "Back on hold until you approve its still." if again.held_for else "Back in the queue.")
-    return redirect("campaigns:job", job.pk)
+    return redirect(job_names.address(job))
 
 
 @login_required
@@ -145,7 +145,7 @@ def _not_moved(job: Job, to: str, place: positions.OwnPlace | None) -> str:
 
 
 def _back(request: HttpRequest, job: Job) -> HttpResponse:
-    return redirect(addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:job", args=[job.pk]))
+    return redirect(addresses.of_ours(request, request.POST.get("next", "")) or job_names.address(job))
 
 
 def _levels(request: HttpRequest, job: Job) -> list[tuple[int, str]]:
@@ -165,7 +165,7 @@ def _mended(hold: Hold, cell: dict[str, Any] | None, *, may_resume: bool) -> Men
 
 
 def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = what | {"title": f"{what['verb']} job {job.pk}?", "back": "campaigns:job", "pk": job.pk}
+    context = what | {"title": f"{what['verb']} job {job.pk}?", "back": job_names.view_of(job), "pk": job.pk}
     return render(request, "campaigns/preview.html", context, status=status)
 
 

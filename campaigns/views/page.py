@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -20,11 +19,10 @@ from campaigns.models import Campaign
 from campaigns.progress import LATEST, look, version
 from campaigns.standing import BLOCKED
 from campaigns.starts import STORYBOARD
-from campaigns.views import board, confirmation, player, strips
+from campaigns.views import batch_verbs, board, confirmation, player, strips
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
-from queue_app.lifecycle import CancelVerdict
-from queue_app.models import Batch, Job, Reservation, State, Status
+from queue_app.models import Batch, Job, State, Status
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import addresses, pauses
@@ -121,20 +119,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         foreseen = confirmation.of_cancel(Job.objects.filter(batch=campaign.pk))
         return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen, noun=_noun(campaign))
-    at, reason = clock.now(), request.POST.get("reason", "")[:300]
-    verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
-    back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
-    tickets = back.aggregate(sum=Sum("amount"))["sum"] or 0
-    stopped, asked = verdicts[CancelVerdict.CANCELLED], verdicts[CancelVerdict.REQUESTED]
-    if stopped:
-        returned = f"{counted(tickets, 'ticket')} returned."
-        messages.success(request, f"{counted(stopped, _noun(campaign))} cancelled. {returned}")
-    if asked:
-        show = "It shows" if asked == 1 else "They show"
-        words = f"Asked the provider to stop {counted(asked, _noun(campaign))}. {show} “Cancelling” until it confirms."
-        messages.info(request, words)
-    if not stopped and not asked:
-        messages.info(request, "Nothing left to cancel.")
+    batch_verbs.cancel(request, campaign.batch, noun=_noun(campaign))
     return redirect("campaigns:page", pk)
 
 
@@ -147,8 +132,9 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     wrong = pauses.NO_REASON if request.method == "POST" and not asked.reason and not is_own else ""
     if request.method != "POST" or wrong:
         counts = standing.of_campaigns([campaign], at=asked.at)[campaign.pk]
-        shown = {"campaign": campaign, "counts": counts, "minutes": pauses.MINUTES, "asked": asked}
-        return render(request, "campaigns/pause.html", {**shown, "is_own": is_own, "wrong": wrong})
+        what = {"name": campaign.name, "noun": "campaign", "back": reverse("campaigns:page", args=[pk]), "counts": counts}
+        asks = {"minutes": pauses.MINUTES, "asked": asked, "is_own": is_own, "wrong": wrong}
+        return render(request, "campaigns/pause.html", {**what, **asks})
     policy.pause_batch(campaign.batch, at=asked.at, actor=user, reason=asked.reason, until=asked.until)
     words = f"Campaign paused. Running {campaign.model.medium}s will finish; queued ones keep their position."
     messages.success(request, words)

@@ -1,23 +1,21 @@
 """The review page: a grid of videos to review, approval rates by value, and downloads."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.handlers.asgi import ASGIRequest
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
 from campaigns import exports, reel, review
 from campaigns.models import Campaign
 from campaigns.reel import Picked
 from campaigns.review import Result, Tally
+from campaigns.views import downloads
 from campaigns.views.access import campaign_seen_by, may_change
 from queue_app import clock
 from queue_app.models import Asset
@@ -59,7 +57,7 @@ def results_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
         return request.build_absolute_uri(reverse("asset", args=[asset.pk, asset.file_name]))
 
     text = "".join(exports.csv_lines(campaign, address=address))
-    return HttpResponse(text, headers=_saved_as("text/csv; charset=utf-8", exports.file_name(campaign, ".csv")))
+    return HttpResponse(text, headers=downloads.saved_as(downloads.CSV, exports.file_name(campaign, ".csv")))
 
 
 @login_required
@@ -71,10 +69,7 @@ def approved_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
     if not files:
         messages.error(request, f"Nothing to download yet. Approve at least one {campaign.model.medium} first.")
         return redirect("campaigns:review", pk)
-    pieces = exports.zip_pieces(files)
-    # an async server would read a plain iterator to its end before it sent anything
-    streamed = _without_blocking(pieces) if isinstance(request, ASGIRequest) else pieces
-    return StreamingHttpResponse(streamed, headers=_saved_as("application/zip", exports.file_name(campaign, "-approved.zip")))
+    return downloads.streamed(request, exports.zip_pieces(files), downloads.ZIP, exports.file_name(campaign, "-approved.zip"))
 
 
 def standing(request: HttpRequest, campaign: Campaign, found: Sequence[Result]) -> dict[str, Any]:
@@ -110,14 +105,3 @@ def _filters(campaign: Campaign, picked: Picked) -> list[dict[str, Any]]:
         for key, values in campaign.dimensions.items()
         if len(values) > 1
     ]
-
-
-def _saved_as(content_type: str, name: str) -> dict[str, str]:
-    disposition = content_disposition_header(True, name)
-    assert disposition is not None  # a download always has one
-    return {"Content-Type": content_type, "Content-Disposition": disposition, "Cache-Control": "no-store"}
-
-
-async def _without_blocking(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece

@@ -37,7 +37,7 @@ class Stage:
     seconds: float | None = None
 
 
-class Row(NamedTuple):
+class StageRow(NamedTuple):
     """A row of a stage that has begun."""
 
     started_at: datetime
@@ -53,7 +53,7 @@ class Kept:
     with ``name``, ``outcome``, ``figure``, ``bound`` and ``sentence``; and their verdict: approve, review, reject, or ``None``.
     """
 
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    rows: Mapping[str, StageRow] = field(default_factory=dict)
     checks: Sequence[Mapping[str, Any]] = ()
     verdict: str | None = None
 
@@ -64,10 +64,10 @@ NOTHING = Kept()
 def kept_of(jobs: Iterable[Job]) -> dict[int, Kept]:
     """Return what the pipelines of these jobs have left, by job; `NOTHING` for all others. One query, none without pipelines."""
     piped = [job.pk for job in jobs if pipeline.of(job.kind_id)]
-    rows: dict[int, dict[str, Row]] = defaultdict(dict)
+    rows: dict[int, dict[str, StageRow]] = defaultdict(dict)
     reports: dict[int, Mapping[str, Any]] = defaultdict(dict)
     for pk, name, *row, report in _ROWS.run(jobs=piped) if piped else ():
-        rows[pk][name] = Row(*row)
+        rows[pk][name] = StageRow(*row)
         if report:
             reports[pk] = json.loads(report)
     found = {pk: Kept(rows[pk], reports[pk].get("checks", ()), reports[pk].get("verdict")) for pk in piped}
@@ -100,7 +100,7 @@ def current(found: Iterable[Stage]) -> str | None:
     return next((stage.name for stage in found if stage.status in ("now", "bad")), None)
 
 
-def _of_pipeline(piped: Pipeline, job: Job, rows: Mapping[str, Row], at: datetime) -> Iterator[Stage]:
+def _of_pipeline(piped: Pipeline, job: Job, rows: Mapping[str, StageRow], at: datetime) -> Iterator[Stage]:
     """Yield its stages. Finished ones stay so when it is queued again; the first of the others is where it is, or ended."""
     here: Standing = "now" if job.state in IN_FLIGHT_STATES else "bad" if job.ended_at and job.attempt_number else "wait"
     for one in piped.stages:

@@ -141,6 +141,18 @@ def progress(value: float, left: str = "") -> SafeString:
     return format_html(bar, percent, percent, percent, f", {left} left" if left else "")
 
 
+def stage_bar(statuses: Sequence[str], label: str, sub: str) -> SafeString:
+    """Return the stages of a job as one bar, a part for each by its status, with ``sub`` under it."""
+    width = 100 / max(len(statuses), 1)
+    parts = format_html_join(
+        "",
+        '<rect class="{}" x="{}" width="{}" height="6" rx="1.5"/>',
+        ((status, f"{place * width:.2f}", f"{width - 2:.2f}") for place, status in enumerate(statuses)),
+    )
+    bar = '<svg class="gq-seven" viewBox="0 0 98 6" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    return format_html(bar, label, parts) + format_html('<span class="gq-sub">{}</span>', sub)
+
+
 def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return SafeString("–")

@@ -91,7 +91,9 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "in_steps": pipeline.of(job.kind_id) is not None,
         "next_attempt": _next_attempt(job, at),
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
-        "assets": list(job.assets.order_by("-version", "number", "kind")),
+        "assets": sorted(
+            job.assets.order_by("number", "kind"), key=lambda file: (-file.version, file.kind not in Asset.MAIN_KINDS)
+        ),
         "prompt": prompt(job),
         "inputs": inputs(job),
         "money": money(job),
@@ -185,7 +187,7 @@ def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
 def _call(job: Job, call: Attempt, at: datetime) -> dict[str, Any]:
     """Return a call of a job that makes several (I46): what it was for, and whether it may be billed without a result."""
     return _attempt(job, call, at) | {
-        "step": call.step.capitalize(),
+        "step": call.step,
         "cost": "–" if call.cost is None else f"${call.cost:.4f}",
         "may_be_billed": call.outcome == Outcome.ABANDONED,
     }

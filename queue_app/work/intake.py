@@ -22,7 +22,7 @@ from queue_app.work.pipeline import Pipeline
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
-METADATA_MOST = 16_000
+METADATA_MOST, DATA_MOST = 16_000, 64_000  # characters as JSON; the second one of jobs that are made from it (`pipeline`)
 JOBS_MOST = 1_000
 BATCH_NAME_MOST, BATCH_LIMIT_MOST = 200, 50
 TOLD_MOST = 5  # most problems in one message
@@ -302,15 +302,15 @@ def priority_problem(level: int, user: User, *, computed: bool = False) -> str |
     return None
 
 
-def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
+def _metadata_problem(metadata: Mapping[str, Any], most: int) -> str | None:
     if nesting.is_deeper(metadata, nesting.KEPT_MOST):
         return f"metadata is nested more than {nesting.KEPT_MOST} levels deep. Flatten it."
     try:
         packed = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         return "metadata must be plain JSON: strings, finite numbers, lists and objects."
-    if len(packed) > METADATA_MOST:
-        return f"metadata is {len(packed):,} characters as JSON; the limit is {METADATA_MOST:,}."
+    if len(packed) > most:
+        return f"metadata is {len(packed):,} characters as JSON; the limit is {most:,}."
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
         return "metadata contains a NUL character or an unpaired surrogate. Remove it."
     return None
@@ -368,7 +368,7 @@ class _Reader:
         fits = len(self.problems) == before
         settled = self._settled(index, draft, model)
         prompt = self._prompt(index, draft, piped)
-        self._check_metadata(index, draft, piped if fits else None)
+        self._check_metadata(index, draft, prompt, piped if fits else None)
         self._check_extras(index, draft)
         if len(self.problems) == before and model is not None:
             prompt = prompt or (piped.prompt(draft.metadata) if piped else "")
@@ -462,11 +462,11 @@ class _Reader:
             self._add_problem(index, "prompt", problem)
         return draft.prompt
 
-    def _check_metadata(self, index: int, draft: Draft, piped: Pipeline | None) -> None:
-        if problem := _metadata_problem(draft.metadata):
+    def _check_metadata(self, index: int, draft: Draft, prompt: str, piped: Pipeline | None) -> None:
+        if problem := _metadata_problem(draft.metadata, DATA_MOST if piped else METADATA_MOST):
             self._add_problem(index, "metadata", problem)
             return
-        for one in piped.objections(draft.metadata, draft.prompt, owner_id=self.owner.pk) if piped else ():
+        for one in piped.objections(draft.metadata, prompt, owner_id=self.owner.pk) if piped else ():
             self._add_problem(index, one.field, one.message)
             if one.plan:
                 self.unplanned.append(self.problems[-1])

@@ -382,7 +382,7 @@ class TestAJobInSteps:
     def test_shows_each_call_with_its_outcome_and_what_may_be_billed_without_a_result(self, admin: Client, job: Job) -> None:
         calls = admin.get(address(job)).context["calls"]
         told = [(one["step"], one["number"], one["may_be_billed"], one["cost"]) for one in calls]
-        assert told == [("Hero", 1, True, "–"), ("Hero", 2, False, "$0.0012"), ("Body", 1, False, "–")]
+        assert told == [("hero", 1, True, "–"), ("hero", 2, False, "$0.0012"), ("body", 1, False, "–")]
         text = page(admin, job)
         assert text.count("may be billed</span>") == 1 and "The connection broke." in text
         assert "Each of its calls is written from the stages before it." in text

@@ -8,7 +8,7 @@ from queue_app import statements as kept
 from queue_app.forecast import estimates
 from queue_app.insight import waiting
 from tests.campaigns.support import jobs_of, make_campaign
-from tests.factories import BatchFactory, UserFactory, make_endpoint, make_job
+from tests.factories import PAGE, BatchFactory, UserFactory, make_endpoint, make_job
 
 pytestmark = pytest.mark.django_db
 PROMPTS = {"model": "sora-2", "prompt": "A tram."}
@@ -25,11 +25,12 @@ READS = {
     "jobs/{running}/": 7,
     "jobs/{completed}/": 6,
     "jobs/{failed}/": 6,
+    "jobs/{page}/": 8,
     "jobs/{queued}/status/": 3,
     "jobs/{running}/status/": 3,
     "jobs/{completed}/status/": 2,
-    "jobs/": 9,
-    "jobs/?search=tram": 13,
+    "jobs/": 10,
+    "jobs/?search=tram": 14,
     "jobs/?status=queued&page_size=1": 4,
     "jobs/{completed}/events/": 3,
     "batches/{batch}/": 8,
@@ -94,6 +95,7 @@ def rows(owner):
     states = ("queued", "running", "completed", "failed")
     made = {state: make_job(state, owner=owner, batch=batch).pk for state in states}
     cell = jobs_of(campaign)[0].combination
+    made["page"] = make_job("running", owner=owner, model_id="page-writer", parameters={}, metadata=PAGE).pk
     made["endpoint"] = make_endpoint(owner, "https://example.com/", "job.failed").pk
     make_job("failed", owner=owner)
     return made | {"batch": batch.pk, "campaign": campaign.pk, "combination": cell.pk}

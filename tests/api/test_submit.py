@@ -159,7 +159,7 @@ class TestBadInput:
             ({"prompt": "  "}, "prompt", "Enter a prompt."),
             ({"prompt": "x" * 32_001}, "prompt", "32,001 characters"),
             ({"prompt": 7}, "prompt", "Send a string, not a number"),
-            ({"prompt": None}, "prompt", "may not be null"),
+            ({"prompt": None}, "prompt", "Enter a prompt."),
             ({"parameters": {"duration": 7}}, "parameters.duration", "4, 5, 8, 10, 12, 16 or 20 s"),
             ({"parameters": {"duration": "8"}}, "parameters.duration", "not the text “8”"),
             ({"parameters": {"duration": True}}, "parameters.duration", "not true"),
@@ -193,7 +193,7 @@ class TestBadInput:
         assert nothing_was_written()
 
     def test_names_every_field_that_is_wrong(self, api):
-        assert fields_of(api.post(URL, {"colour": "red", "prompt": 1})) == ["colour", "model", "prompt"]
+        assert fields_of(api.post(URL, {"colour": "red", "prompt": 1})) == ["colour", "prompt", "model"]
 
     @pytest.mark.parametrize(
         "body",

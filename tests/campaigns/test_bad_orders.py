@@ -10,6 +10,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from queue_app.models import Job, JobEvent, ModelRoute, Reservation, User
+from queue_app.models.catalog import Medium
 from queue_app.rules import parameters
 from queue_app.work.catalogue import MODELS
 from queue_app.work.catalogue.seeds import ModelSeed
@@ -18,7 +19,8 @@ from tests.factories import UserFactory
 from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
-OFFERED = {seed.key: seed for seed in MODELS if any(route.active for route in seed.routes)}
+# pages have data of their own
+OFFERED = {seed.key: seed for seed in MODELS if any(route.active for route in seed.routes) and seed.medium != Medium.PAGE}
 EVERY = pytest.mark.parametrize("model", OFFERED)
 ODD: dict[str, Any] = {"duration": 99, "aspect_ratio": "7:5"}  # that no model makes
 

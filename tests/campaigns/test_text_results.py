@@ -96,6 +96,14 @@ class TestTheForms:
         models = re.findall(r'<option value="([^"]*)"', html)
         assert "sora-2" in models and not {"text-writer", "page-writer"} & {*models}
 
+    def test_pages_have_one_of_their_own(self, client_for, api_for, owner: User):
+        offered = look(client_for(owner), "/quick/choices/")
+        assert "text-writer" in look(client_for(owner), "/quick/choices/?kind=text") and 'value="page"' not in offered
+        brief = {"brand": "Alder", "big_idea": "It opens.", "dimensions": {"mood": ["calm"]}, "model": "page-writer"}
+        answer = api_for(owner).post("/api/v1/campaigns/", brief)
+        (error,) = [one for one in answer.json()["errors"] if one["field"] == "model"]
+        assert error["message"] == "page-writer makes pages, which need data of their own. Choose another model."
+
 
 class TestTheApi:
     def test_buys_a_text_and_gives_it(self, client_for, api_for, owner: User):

@@ -37,3 +37,10 @@ def test_other_text_and_numbers_stay_as_they_are() -> None:
 
 def test_every_cell_of_a_line_is_quoted() -> None:
     assert spreadsheet.line(["=1", 'say "yes", now', 3, None]) == '"\'=1","say ""yes"", now","3",""\r\n'
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "-20 °C", "trail shoes;-20 °C", "two\n-lines", "it's 'quoted'", "'tis", "warm, -20% off"]
+)
+def test_a_cell_can_be_read_back_as_it_was(text: str) -> None:
+    assert spreadsheet.unguarded(str(spreadsheet.safe(text))) == text

@@ -78,6 +78,16 @@ class TestWhatIsRefused:
         refusal, fields = refused(replace(PAGE, metadata=ALONE, priority=50))
         assert not isinstance(refusal, PlanRefused) and fields == [(0, "metadata.products"), (0, "priority")]
 
+    def test_may_be_a_plan_for_its_prompt(self):
+        refusal, fields = refused(replace(PAGE, prompt="For nobody."))
+        assert isinstance(refusal, PlanRefused) and fields == [(0, "prompt")]
+
+    def test_has_more_data_than_other_metadata_but_not_without_end(self):
+        data = LEAFLET | {"text": "x" * 63_900}
+        assert len(enqueue(replace(PAGE, metadata=data))) == 1
+        with pytest.raises(IntakeRefused, match=r"the limit is 64,000\.$"):
+            enqueue(replace(PAGE, metadata=data | {"more": "x" * 100}))
+
     def test_is_metadata_that_no_row_can_hold_before_the_pipeline_reads_it(self):
         assert refused(replace(PAGE, metadata={"language": "\x00"}))[1] == [(0, "metadata")]
 

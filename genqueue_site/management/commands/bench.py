@@ -11,7 +11,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from benchmarks import results
 
 NAMES = ("handoff", "noop", "claim", "launch", "slots", "polling", "long_calls", "waits", "waiting", "webhooks")
-LONG = ("day", "scale", "pressure")  # take minutes or up to an hour or gigabytes of disk, so they run only by name
+LONG = (
+    "day",
+    "scale",
+    "pressure",
+    "pages",
+    "page_kills",
+)  # take minutes or up to an hour or gigabytes of disk, so they run only by name
 
 
 class Command(BaseCommand):

@@ -12,6 +12,7 @@ from genqueue_site.studio.pages.phrases import LANGUAGES
 
 BLOCK = r"^(?P<fence>{} [0-9a-f]{{8,}})\n(?P<json>[^\n]*)\n(?P=fence)$"
 ANY_WORDS = {"hero": (30, 60), "body": (220, 320), "faq": (80, 140), "meta": (0, 10_000)}  # if the task has no bounds
+QUOTED = re.compile("“([^“”]+)”")  # in what was wrong
 LONGEST_VALUE = 160  # characters of a value that is stated
 # facts that say what to write, and not what is so
 NO_FACTS = ("Brief", "Brand voice", "Keywords", "Question", "Related", "Link")
@@ -29,7 +30,8 @@ class Fact(NamedTuple):
 class Asked:
     """
     A component that a prompt asks for. ``low`` and ``high`` are its number of words, ``questions`` those that people ask,
-    ``figures`` what was wrong with the last text, ``source`` all that the page may state.
+    ``figures`` what was wrong with the last text, ``source`` all that the page may state. ``is_sparing``: the main keyword is
+    used no more often than it must be.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Asked:
     facts: tuple[Fact, ...]
     names: tuple[str, ...]
     source: str
+    is_sparing: bool
 
 
 def read(prompt: str) -> Asked | None:
@@ -57,8 +60,10 @@ def read(prompt: str) -> Asked | None:
     keywords = tuple(filter(None, map(_line, _list(task.get("keywords")))))
     names = tuple(_line(one["name"]) for one in products)
     title = _line(task.get("title")) or (names or keywords or ("?",))[0]
+    main = (keywords or (title,))[0].casefold()
     low, high = _bounds(kind, _list(task.get("words")))
     figures = tuple(map(_line, _list(task.get("figures"))))
+    faulty = [one for figure in figures for one in QUOTED.findall(figure)]
     lines = [*filter(None, map(_line, _list(facts.get("facts"))))]
     known = [*_of_products(products, lines)] or [*_of_lines(title, lines)]
     return Asked(
@@ -70,9 +75,10 @@ def read(prompt: str) -> Asked | None:
         high=high,
         questions=tuple(filter(None, map(_line, _list(task.get("questions"))))),
         figures=figures,
-        facts=tuple(fact for fact in known if not any(f"“{fact.value}”" in figure for figure in figures)),
+        facts=tuple(fact for fact in known if not any(one in fact.value for one in faulty)),
         names=names,
         source=json.dumps([task, facts], ensure_ascii=False),
+        is_sparing=main in map(str.casefold, faulty) or any(main in name.casefold() for name in names),
     )
 
 
@@ -93,12 +99,12 @@ def _bounds(kind: str, words: Sequence[Any]) -> tuple[int, int]:
 
 
 def _of_products(products: Sequence[Mapping[str, Any]], lines: Sequence[str]) -> Iterator[Fact]:
-    """Yield brand, price and attributes of each product. The lines tell the labels of brand and price in the page's language."""
+    """Yield attributes, brand and price of each product. The lines tell the labels of the latter two in the page's language."""
     labels = {value: label.rpartition(", ")[2] for label, colon, value in (line.rpartition(": ") for line in lines) if colon}
     for product in products:
         name, attributes = _line(product["name"]), product.get("attributes")
         own = (_line(product.get("brand")), f"{_line(product.get('price'))} {_line(product.get('currency'))}".strip())
-        rows = [*((labels.get(value), value) for value in own), *(attributes.items() if isinstance(attributes, dict) else ())]
+        rows = [*(attributes.items() if isinstance(attributes, dict) else ()), *((labels.get(value), value) for value in own)]
         for label, value in ((_line(label).rstrip(":"), _line(value).rstrip(".")) for label, value in rows):
             if label and value and len(value) <= LONGEST_VALUE:
                 yield Fact(name, label, value)

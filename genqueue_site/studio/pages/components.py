@@ -14,9 +14,12 @@ from genqueue_site.studio.pages.writer import Writer, capital
 T = TypeVar("T")
 Content = dict[str, Any]
 TRIES = 40  # texts of which the one is taken that keeps the bounds best
+MARGIN = 2  # words that others may count otherwise
 LONGEST_TITLE, LONGEST_HEADLINE = 60, 110  # characters
 DESCRIPTION = (70, 155)  # characters
+ASIDES = 4  # sentences of a lead, at most
 FEWEST_QUESTIONS, MOST_QUESTIONS, PRODUCTS_MOST = 3, 5, 24
+LISTED_LEAST, LISTED_MOST = 3, 4  # facts in a list
 COMPARED_MOST, COMPARED_ROWS = 4, 4  # products beside each other, and their attributes
 WORDS_PER_RETURN, WORDS_OF_A_SENTENCE = 150, 9  # to the main keyword; about
 WORD = re.compile(r"\w+(?:[-'’.,/]\w+)*")
@@ -26,10 +29,11 @@ UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f]")
 def write(asked: Asked, seed: int) -> Content:
     """Return the content of a component: of several texts, the one that keeps the bounds best."""
     best: tuple[int, Content] | None = None
+    margin = MARGIN if asked.high - asked.low > 4 * MARGIN else 0
     for attempt in range(TRIES):
         writer = Writer(asked, random.Random(f"{seed} {asked.kind} {asked.title} {asked.figures} {attempt}"))
         content = WRITERS[asked.kind](writer)
-        missed = max(asked.low - (count := words_of(text_of(content))), count - asked.high, 0)
+        missed = max(asked.low + margin - (count := words_of(text_of(content))), count - (asked.high - margin), 0)
         if best is None or missed < best[0]:
             best = missed, content
         if missed == 0:
@@ -46,7 +50,7 @@ def words_of(text: str) -> int:
 def _hero(writer: Writer) -> Content:
     """Write a headline, and a lead that names the main keyword."""
     headline, lead = writer.names(longest=LONGEST_HEADLINE), [writer.take("leads")]
-    more = [writer.take("asides"), writer.take("asides")]
+    more = [writer.take("asides") for _ in range(ASIDES)]
     labelled = [fact for fact in writer.asked.facts if fact.label]
     if labelled and len(writer.asked.names) < 2:
         more.insert(writer.rng.randrange(2), writer.take("lead_facts", **writer.about(writer.rng.choice(labelled))))
@@ -77,9 +81,11 @@ def _told(writer: Writer, remarks: Iterator[str], headings: Iterator[str]) -> It
     """Yield sections with the facts: some of them each, or each product with some of its own."""
     asked = writer.asked
     if len(asked.names) < 2:
-        for number, facts in enumerate(_chunks(writer.mixed(asked.facts), 4)):
-            points = [f"{fact.label}{writer.phrases.colon}{fact.value}" for fact in facts if fact.label and number == 0]
-            yield _section(next(headings), *_paragraphs(writer, facts, remarks), points=points)
+        points = [f"{fact.label}{writer.phrases.colon}{fact.value}" for fact in writer.mixed(asked.facts) if fact.label]
+        if len(points) >= LISTED_LEAST:
+            yield _section(next(headings), next(remarks), points=points[:LISTED_MOST])
+        for facts in _chunks(writer.mixed(asked.facts), 4):
+            yield _section(next(headings), *_paragraphs(writer, facts, remarks))
         return
     if points := [*_compared(writer)]:
         yield _section(next(headings), next(remarks), points=points)
@@ -98,7 +104,7 @@ def _paragraphs(writer: Writer, facts: Sequence[Fact], remarks: Iterator[str]) -
 def _compared(writer: Writer) -> Iterator[str]:
     """Yield a few lines that put the values of several products beside each other."""
     asked, phrases = writer.asked, writer.phrases
-    if len(asked.names) > COMPARED_MOST:
+    if len(asked.names) > COMPARED_MOST or asked.is_sparing:
         return
     rows: dict[str, list[Fact]] = {}
     for fact in asked.facts:
@@ -119,7 +125,7 @@ def _filling(writer: Writer, remarks: Iterator[str], words: float) -> Iterator[s
     returns, count, next_return = iter(writer.mixed(writer.phrases.returns)), 0, WORDS_PER_RETURN
     while count < words - WORDS_OF_A_SENTENCE / 2:
         sentence = next(remarks, None)
-        if count >= next_return:
+        if count >= next_return and not writer.asked.is_sparing:
             sentence, next_return = writer.filled(next(returns, sentence or "")), next_return + WORDS_PER_RETURN
         if not sentence:
             return
@@ -142,16 +148,16 @@ def _spread(writer: Writer, sections: list[Content], sentences: Sequence[str], h
 
 def _faq(writer: Writer) -> Content:
     """Write questions: those that people ask and a fact answers, one about the keyword, then about facts and the page."""
-    pairs, remarks = [*_answered(writer)], writer.remarks()
-    labels = {
-        fact.label: fact for fact in writer.mixed(writer.asked.facts) if fact.label and all(fact not in pair for pair in pairs)
-    }
-    about = [writer.take("fact_questions", **writer.about(fact)) for fact in [*labels.values()][:2]]
-    more = [writer.take("key_questions"), *about, *(writer.take("questions") for _ in range(MOST_QUESTIONS))]
-    pairs += [(*pair.split(" | "),) for pair in more]
+    answered, remarks = dict(_answered(writer)), writer.remarks()
+    labels = {fact.label: fact for fact in writer.mixed(writer.asked.facts) if fact.label and fact not in answered.values()}
+    pairs = [(question, writer.take("answers", **writer.about(fact))) for question, fact in answered.items()]
+    if not writer.asked.is_sparing:
+        pairs.append(writer.pair("key_questions"))
+    pairs += [writer.pair("fact_questions", **writer.about(fact)) for fact in [*labels.values()][:2]]
+    pairs += [writer.pair("questions") for _ in range(MOST_QUESTIONS)]
     count = 0
     written: list[dict[str, str]] = []
-    for question, answer, *_ in pairs[:MOST_QUESTIONS]:
+    for question, answer in pairs[:MOST_QUESTIONS]:
         if len(written) >= FEWEST_QUESTIONS and count + words_of(f"{question} {answer}") > writer.target:
             break
         written.append({"question": question, "answer": answer})
@@ -166,21 +172,18 @@ def _faq(writer: Writer) -> Content:
     return {"questions": written}
 
 
-def _answered(writer: Writer) -> Iterator[tuple[Any, ...]]:
-    """Yield the questions that people ask, each with an answer and the fact in it. Those that no fact answers are left out."""
+def _answered(writer: Writer) -> Iterator[tuple[str, Fact]]:
+    """Yield the questions that people ask, each with the fact that answers it. Those that no fact answers are left out."""
     for question in writer.asked.questions:
         fits = [fact for fact in writer.asked.facts if fact.label and _names(question, fact.label)]
-        if fact := next((fact for fact in fits if _names(question, fact.name)), fits[0] if fits else None):
-            yield question, writer.take("answers", **writer.about(fact)), fact
+        if fits:
+            yield question, next((fact for fact in fits if _names(question, fact.name)), fits[0])
 
 
 def _meta(writer: Writer) -> Content:
     """Write a title and a description for search results."""
     least, longest = DESCRIPTION
-    # a keyword at the beginning needs no quotation marks
-    plain = {True: {"key": writer.main}, False: {}}
-    choices = writer.mixed(writer.phrases.descriptions)
-    first = [capital(writer.filled(one, **plain[one.startswith("{key}")])) for one in choices]
+    first = [*map(writer.filled, writer.mixed(writer.phrases.descriptions))]
     description = next((one for one in first if len(one) <= longest), capital(writer.main)[:longest])
     for blurb in writer.mixed(writer.phrases.blurbs):
         longer = writer.joined([description, blurb])

@@ -21,16 +21,26 @@ class Writer:
         self.main = asked.keywords[0]
         self.target = asked.low + (asked.high - asked.low) * rng.uniform(0.3, 0.7)
         self._decks: dict[str, Iterator[str]] = {}
-        self._stated = 0
+        self._stated: set[str] = set()
 
     def take(self, pool: str, **words: str) -> str:
         """Return the next sentence of a pool with these words in it. A pool that is used up begins again."""
+        return self.filled(self._next(pool), **words)
+
+    def pair(self, pool: str, **words: str) -> tuple[str, str]:
+        """Return the next question of a pool and its answer."""
+        question, answer = self._next(pool).split(" | ")
+        return self.filled(question, **words), self.filled(answer, **words)
+
+    def _next(self, pool: str) -> str:
         if pool not in self._decks:
             self._decks[pool] = itertools.cycle(self.mixed(getattr(self.phrases, pool)))
-        return self.filled(next(self._decks[pool]), **words)
+        return next(self._decks[pool])
 
     def filled(self, sentence: str, **words: str) -> str:
         """Return a sentence with the keyword, the name and these words in their places."""
+        if sentence.startswith("{key}"):
+            words = {"key": capital(self.main)} | words  # at the beginning it stands without marks
         return sentence.format(**{"name": self.asked.title, "key": self.quoted(self.main)} | words)
 
     def mixed(self, sentences: Sequence[T]) -> list[T]:
@@ -47,12 +57,16 @@ class Writer:
         return {"name": fact.name, "label": self.quoted(fact.label), "value": fact.value}
 
     def stated(self, fact: Fact) -> str:
-        """Return a sentence with a fact. On a page about one product, only some repeat its name."""
-        self._stated += 1
+        """Return a sentence with a fact, with its product's name where that is needed and not the main keyword once more."""
         if not fact.label:
             return fact.value if fact.value[-1] in ".!?。" else f"{fact.value}."
-        named = len(self.asked.names) > 1 or self._stated % 4 == 1
-        return self.take("details" if named else "entries", **self.about(fact))
+        number, is_sparing = len(self._stated), self.asked.is_sparing
+        is_named = not is_sparing if len(self.asked.names) > 1 else number == 0 or (number % 4 == 0 and not is_sparing)
+        pool = "details" if is_named else "entries"
+        choices = (self.take(pool, **self.about(fact)) for _ in getattr(self.phrases, pool))
+        sentence = next((one for one in choices if one not in self._stated), None) or self.take("details", **self.about(fact))
+        self._stated.add(sentence)
+        return sentence
 
     def remarks(self) -> Iterator[str]:
         """

@@ -229,7 +229,9 @@ class JobOut(Shape):
 
 
 class CancelOut(JobOut):
-    verdict = serializers.ChoiceField(choices=[verdict.value for verdict in CancelVerdict])
+    verdict = serializers.ChoiceField(
+        choices=[verdict.value for verdict in CancelVerdict], help_text="Of the cancel, here in place of that of a page's checks."
+    )
     message = serializers.CharField(help_text="What the verdict means for this job and its tickets.")
 
 

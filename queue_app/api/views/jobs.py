@@ -59,6 +59,22 @@ EXAMPLES = {
         "prompt": "The shoe in the snow.",
         "parameters": {"resolution": "2K", "num_images": 3, "reference_images": [{"upload": AN_UPLOAD}]},
     },
+    "A page": {
+        "kind": "page",
+        "metadata": {
+            "page_type": "product",
+            "target_url": "https://shop.example/kettles/aria-15",
+            "keywords": ["electric kettle", "quiet kettle"],
+            "language": "en",
+            "product": {
+                "name": "Aria 1.5",
+                "sku": "AR-15",
+                "price": "49.90",
+                "currency": "EUR",
+                "attributes": {"Capacity": "1.5 l", "Power": "2200 W", "Weight": "1.1 kg"},
+            },
+        },
+    },
     "A text": {"model": "text-writer", "prompt": "Three slogans for a shoe."},
 }
 BEYOND_STOPPING = "This provider can't cancel. The job is charged if it is delivered."
@@ -223,7 +239,7 @@ class JobViewSet(JsonViewSet[Job]):
         verdict = jobs.cancel(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
         job = answers.job_of(pk, request)
         beyond = verdict == CancelVerdict.REQUESTED and not job["can_be_stopped"]
-        return Response({"verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict], **job})
+        return Response({**job, "verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict]})
 
     @call("jobs_retry", JobOut, 402, 404, 409, 422, body=RetryAsked, repeatable=True)
     @action(detail=True, methods=["post"])

@@ -401,4 +401,4 @@ OPENAI_GPT_IMAGE_15: Codec = OPENAI_GPT_IMAGE_2 | {
     "aspect": {"field": "size", "sizes": {"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}},
 }
 CHAT: Codec = {"prompt": {"most": 32_000}}
-CHAT_IN_JSON: Codec = {**CHAT, "answer": {"limit": "max_tokens", "format": "json_schema"}}
+CHAT_IN_JSON: Codec = {"prompt": {"most": 200_000}, "answer": {"limit": "max_tokens", "format": "json_schema"}}

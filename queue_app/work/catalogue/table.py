@@ -19,6 +19,8 @@ differ.
 * “Needs a check” routes are used with an API key once `manage.py check_catalogue --accept` has found them.
 * **Sent as** is how 8 seconds are sent. “–” means that the endpoint has no field for it.
 * **Prompt** is the most characters that we send.
+* `page-writer` takes data instead of a prompt and makes several calls for one page ([api.md](api.md#pages)). Its price is for all
+  of them.
 * **Tickets** are those of the shortest and the longest video, or of one image, page or text, with the default parameters. Dearer
   rates follow.
 """

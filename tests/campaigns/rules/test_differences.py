@@ -1,3 +1,7 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from campaigns.rules import differences
 
 
@@ -44,3 +48,47 @@ class TestAnExcerpt:
 
     def test_of_no_words_marks_nothing(self):
         assert said(differences.excerpt("A tram.", [])) == "A tram."
+
+
+class TestChanges:
+    def marks(self, before: str, after: str) -> str:
+        signs = {"same": "{}", "gone": "[-{}-]", "new": "[+{}+]"}
+        return "".join(signs[one.kind].format(one.text) for one in differences.changes(before, after))
+
+    @pytest.mark.parametrize(
+        ("before", "after", "marked"),
+        [
+            ("It weighs 240 g.\n\nIt is red.", "It weighs 260 g.\n\nIt is red.", "It weighs[- 240-][+ 260+] g.\n\nIt is red."),
+            ("It is red.", "It is red and blue.", "It is red[+ and blue+]."),
+            ("Gone.\n\nSame.", "Same.", "[-Gone.\n\n-]Same."),
+            ("重さは240gです。色は赤です。", "重さは260gです。色は赤です。", "重さは[-240g-][+260g+]です。色は赤です。"),
+            ("", "New.", "[+New.+]"),
+            ("Same.", "Same.", "Same."),
+        ],
+    )
+    def test_are_marked_word_by_word(self, before, after, marked):
+        assert self.marks(before, after) == marked
+
+    @given(st.text("ab .\n\u732b\u3002", max_size=60), st.text("ab .\n\u732b\u3002", max_size=60))
+    @settings(max_examples=100)
+    def test_are_both_texts_again_when_joined(self, before, after):
+        found = differences.changes(before, after)
+        assert "".join(one.text for one in found if one.kind != "new") == before
+        assert "".join(one.text for one in found if one.kind != "gone") == after
+        assert all(one.text for one in found)
+
+    def test_of_long_pages_are_found_by_comparing_little(self, monkeypatch):
+        compared, real = [], differences.SequenceMatcher
+
+        def comparing(junk, old, new, **more):
+            compared.append(len(old) * len(new))
+            return real(junk, old, new, **more)
+
+        monkeypatch.setattr(differences, "SequenceMatcher", comparing)
+        words = [f"word{number * number % 997}" for number in range(3_000)]
+        before = "\n\n".join(" ".join(words[start : start + 60]) + "." for start in range(0, 3_000, 60))
+        after = before.replace("word4 ", "changed ")
+        found = differences.changes(before, after)
+        assert {one.text.strip() for one in found if one.kind == "new"} == {"changed"}
+        assert sum(compared) < 3_000 * 60
+        assert len(differences.changes("a " * 3_000, "b " * 3_000)) == 3

@@ -15,6 +15,7 @@ import requests
 from PIL import Image
 from pydantic import BaseModel
 
+from tests.genqueue_site.studio import page_prompts
 from tests.genqueue_site.studio.conftest import StartStudio, client
 from tests.genqueue_site.studio.process import StudioProcess
 
@@ -139,6 +140,13 @@ def ask(process: StudioProcess, content: Any = PROMPT, **fields: Any) -> Any:
     return client(process).chat.completions.create(model="text-writer", messages=[{"role": "user", "content": content}], **fields)
 
 
+class Hero(BaseModel):
+    """The opening of a page."""
+
+    headline: str
+    lead: str
+
+
 class TestTexts:
     def test_follow_the_prompt_and_say_what_they_are(self, shared: StudioProcess) -> None:
         completion = ask(shared)
@@ -192,6 +200,32 @@ class TestTexts:
             assert (choice.finish_reason, len(choice.message.content)) == ("length", 20)
         (choice,) = ask(shared, stop=["\n\n"]).choices
         assert choice.finish_reason == "stop" and choice.message.content.startswith("# ") and "\n" not in choice.message.content
+
+    def test_of_a_page_fit_its_schema_and_say_nothing_of_the_studio(self, shared: StudioProcess) -> None:
+        messages: Any = [{"role": "user", "content": page_prompts.prompt("hero", "de", words=[20, 60])}]
+        completions = client(shared).chat.completions
+        choice = completions.parse(model="page-writer", messages=messages, response_format=Hero, max_tokens=840).choices[0]
+        hero = choice.message.parsed
+        assert hero is not None and page_prompts.KEYWORDS[0] in hero.headline.casefold()
+        assert choice.finish_reason == "stop" and "studio preview" not in f"{hero}"
+        plain = ask(shared, messages[0]["content"]).choices[0].message.content  # from an endpoint that takes no schema
+        assert Hero.model_validate_json(plain) == hero
+
+    def test_of_a_page_are_cut_if_too_few_tokens_are_left_and_fit_if_less_is_asked_for(self, shared: StudioProcess) -> None:
+        (choice,) = ask(shared, page_prompts.prompt("body", words=[430, 610]), max_tokens=500).choices
+        assert (choice.finish_reason, len(choice.message.content)) == ("length", 2000)
+        (choice,) = ask(shared, page_prompts.prompt("body", words=[200, 228]), max_tokens=500).choices
+        assert choice.finish_reason == "stop" and json.loads(choice.message.content)["sections"]
+
+    def test_of_a_page_may_meet_faults_of_pages_and_no_others_do(self, shared: StudioProcess) -> None:
+        shared.queue_faults(page=["fenced", "cut_off", "cut_silently"])
+        assert "studio preview" in ask(shared).choices[0].message.content
+        hero = page_prompts.prompt("hero")
+        fenced, cut, silent, honest = (ask(shared, hero).choices[0] for _ in range(4))
+        assert fenced.message.content == f"```json\n{honest.message.content}\n```"
+        assert (cut.finish_reason, silent.finish_reason, honest.finish_reason) == ("length", "stop", "stop")
+        assert cut.message.content == silent.message.content == honest.message.content[: len(honest.message.content) // 2]
+        assert shared.has_met_all_faults()
 
     def test_may_be_several(self, shared: StudioProcess) -> None:
         choices = ask(shared, ". ".join(f"Clause {n}" for n in range(9)), n=3).choices

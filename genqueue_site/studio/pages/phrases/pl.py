@@ -32,11 +32,11 @@ POLISH = Phrases(
     """),
     leads=lines("""
         Szukasz hasła {key}? Ta strona opisuje prostymi słowami: {name}.
-        Ta strona na temat {key} pokazuje tylko to, co wiadomo o produkcie {name}.
-        Tutaj chodzi o hasło {key}, a dane produktu {name} podano bez zmian.
-        O haśle {key} mówi się wiele, ale tutaj są tylko dane produktu {name}.
-        Hasło {key} prowadzi do strony {name}, a ta strona podaje znane dane.
-        Na temat {key} zebrano tutaj znane dane produktu {name}.
+        Ta strona na temat {key} pokazuje tylko to, co wiadomo pod nazwą „{name}”.
+        Tutaj chodzi o hasło {key}, a dane pod nazwą „{name}” podano bez zmian.
+        O haśle {key} mówi się wiele, ale tutaj są tylko dane pod nazwą „{name}”.
+        Hasło {key} prowadzi do nazwy „{name}”, a ta strona podaje znane dane.
+        Na temat {key} zebrano tutaj znane dane pod nazwą „{name}”.
     """),
     asides=lines("""
         Tekst jest krótki, aby łatwo znaleźć odpowiedź.
@@ -186,12 +186,12 @@ POLISH = Phrases(
         Odpowiada na to wiersz {label}, w którym jest {value}.
     """),
     descriptions=lines("""
-        {key}: znane dane produktu {name} w prostych słowach.
-        Wszystkie znane dane produktu {name} na stronie o haśle {key}.
+        {key}: znane dane pod nazwą „{name}” w prostych słowach.
+        Wszystkie znane dane pod nazwą „{name}” na stronie o haśle {key}.
         {name} w prostych słowach, dla szukających hasła {key}.
         Co mówią dane: {name} oraz {key}.
-        Szukasz hasła {key}? Tu są dane produktu {name}.
-        Jasna strona na temat {key} z danymi produktu {name}.
+        Szukasz hasła {key}? Tu są dane pod nazwą „{name}”.
+        Jasna strona na temat {key} z danymi pod nazwą „{name}”.
     """),
     blurbs=lines("""
         Porównaj i wybierz bez pośpiechu.

@@ -151,7 +151,7 @@ SWEDISH = Phrases(
     predicates=lines("""
         hjälper dig att välja rätt.
         visar vad som ännu är öppet.
-        tar lite tid.
+        tar inte lång tid.
         gör valet enkelt.
         sparar arbete senare.
         ger ordning bland många uppgifter.

@@ -26,6 +26,7 @@ DATA_MOST = 12_000  # characters of a product as JSON, of the 16,000 that a page
 LEVELS_MOST = 8
 _ENGLISH = LANGUAGES["en"]  # for checks alone: what is kept is in no language yet
 _ATTRIBUTES = "attributes."
+NEEDED = ("sku", "name")
 _Row = tuple[int, dict[str, Any], list[CellProblem]]
 
 
@@ -57,7 +58,7 @@ def import_products(owner: User, data: bytes, *, at: datetime) -> Imported:
     imported = Imported()
     products: dict[str, dict[str, Any]] = {}
     numbers: dict[str, int] = {}
-    for number, product, damage in _products(data):
+    for number, product, damage in _products(data, NEEDED):
         problems = damage or [*_problems(product)]
         sku = "" if problems else product_data.as_text(product["sku"], _ENGLISH)
         if sku and numbers.setdefault(sku, number) != number:
@@ -68,6 +69,18 @@ def import_products(owner: User, data: bytes, *, at: datetime) -> Imported:
             products[sku] = product
     _keep(owner, products, imported, at=at)
     return imported
+
+
+def pasted(text: str) -> list[dict[str, Any]]:
+    """
+    Return the products of a text that somebody pasted, JSON or CSV, as pages take them; they need no SKU.
+
+    :raises FileRefused: it can't be read, or a row of it is damaged.
+    """
+    rows = [*_products(text.encode(errors="replace"), ["name"])]
+    if damage := [f"Row {number}: {problem.message}" for number, _, problems in rows for problem in problems]:
+        raise FileRefused(*damage[: grid.TOLD_MOST])
+    return [product for _, product, _ in rows]
 
 
 def look_up(owner: User, skus: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -125,10 +138,10 @@ def _problems(product: Mapping[str, Any]) -> Iterator[CellProblem]:
         yield CellProblem("", f"This product is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten it.")
 
 
-def _products(data: bytes) -> Iterator[_Row]:
-    """Return number, data and problems of each row; in JSON, products count from 1."""
+def _products(data: bytes, needed: Sequence[str]) -> Iterator[_Row]:
+    """Return number, data and problems of each row; in JSON, products count from 1. ``needed``: columns that a CSV must have."""
     text = data.lstrip(b"\xef\xbb\xbf \t\r\n")
-    return _of_json(data) if text.startswith((b"[", b"{")) else _of_csv(data)
+    return _of_json(data) if text.startswith((b"[", b"{")) else _of_csv(data, needed)
 
 
 def _of_json(data: bytes) -> Iterator[_Row]:
@@ -154,11 +167,11 @@ def _of_json(data: bytes) -> Iterator[_Row]:
             yield number, product_data.storable(product), []
 
 
-def _of_csv(data: bytes) -> Iterator[_Row]:
+def _of_csv(data: bytes, needed: Sequence[str]) -> Iterator[_Row]:
     found = grid.read(data, rows_most=ROWS_MOST, is_known=lambda name: _column(name) in product_data.KEYS)
     columns = [_column(name) for name in found.columns]
     problems = grid.name_problems(columns)
-    problems += [f"Add a column {name}.{_hint(name, columns)}" for name in ("sku", "name") if name not in columns]
+    problems += [f"Add a column {name}.{_hint(name, columns)}" for name in needed if name not in columns]
     if problems:
         raise FileRefused(*problems[: grid.TOLD_MOST])
     for record in found.records:

@@ -1,0 +1,110 @@
+"""All pages of one user, as a list: running ones first, then the newest, by tab, search and filters."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Case, CharField, Count, F, Q, QuerySet, Value, When
+
+from campaigns import holds
+from campaigns.models import Approval, Page
+from queue_app.models import JobStage, State, User
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
+from queue_app.rules import numbers
+
+A_PAGE = 50
+WORDS_MOST = 6  # of a search
+OPEN, REVIEW, APPROVED, REJECTED, FAILED = "open", "review", "approved", "rejected", "failed"
+TABS = (OPEN, REVIEW, APPROVED, REJECTED, FAILED)
+_TAB_OF = Case(
+    When(job__state__in=OPEN_STATES, then=Value(OPEN)),
+    When(~Q(job__state=State.COMPLETED), then=Value(FAILED)),
+    When(Q(decision=Approval.APPROVE) | Q(decision="", verdict=Approval.APPROVE), then=Value(APPROVED)),
+    When(Q(decision=Approval.REJECT) | Q(decision="", verdict=Approval.REJECT), then=Value(REJECTED)),
+    default=Value(REVIEW),  # also a page whose quality was not checked
+    output_field=CharField(),
+)
+
+
+@dataclass(frozen=True)
+class PageFilters:
+    """What somebody picked; empty for all."""
+
+    tab: str = ""
+    search: str = ""
+    page_type: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class PageLine:
+    """A page of the list. ``stage`` is what a running one is doing now, ``hold`` why a queued one waits for a pause."""
+
+    page: Page
+    stage: str
+    hold: str
+
+
+@dataclass(frozen=True)
+class PagesPage:
+    """One page of the list, ``number`` from 1. ``counts`` are the pages by tab, under the other filters."""
+
+    lines: list[PageLine]
+    counts: dict[str, int]
+    number: int
+    total: int
+
+    @property
+    def first(self) -> int:
+        return (self.number - 1) * A_PAGE + 1
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
+
+    @property
+    def has_next(self) -> bool:
+        return self.last < self.total
+
+
+def look(user: User, picked: PageFilters, *, number: int, at: datetime) -> PagesPage:
+    """Read a page of the user's pages."""
+    found = _filtered(user, picked)
+    counts: Counter[str] = Counter(dict(found.order_by().annotate(tab=_TAB_OF).values_list("tab").annotate(pages=Count("*"))))
+    total = counts[picked.tab] if picked.tab else sum(counts.values())
+    number = max(1, min(number, -(-total // A_PAGE)))
+    of_tab = found.alias(tab=_TAB_OF).filter(tab=picked.tab) if picked.tab else found
+    in_order = of_tab.order_by(Case(When(job__state__in=IN_FLIGHT_STATES, then=0), default=1), "-job_id")
+    shown = in_order.select_related("job__model", "job__batch", "decided_by")[(number - 1) * A_PAGE :][:A_PAGE]
+    return PagesPage(_lines(list(shown), at=at), {tab: counts[tab] for tab in TABS}, number, total)
+
+
+def languages_of(user: User) -> list[str]:
+    """Return the languages that the user's pages have, to filter by."""
+    return list(Page.objects.filter(owner=user).order_by("language").values_list("language", flat=True).distinct())
+
+
+def _filtered(user: User, picked: PageFilters) -> QuerySet[Page]:
+    pages = Page.objects.filter(owner=user)
+    if picked.page_type:
+        pages = pages.filter(page_type=picked.page_type)
+    if picked.language:
+        pages = pages.filter(language=picked.language)
+    if row := numbers.of_row(picked.search):
+        return pages.filter(job=row)
+    for word in picked.search.split()[:WORDS_MOST]:
+        pages = pages.filter(Q(title__icontains=word) | Q(target_url__icontains=word) | Q(job__batch__name__icontains=word))
+    return pages
+
+
+def _lines(pages: Sequence[Page], *, at: datetime) -> list[PageLine]:
+    stages = _stages(page.pk for page in pages if page.job.state in IN_FLIGHT_STATES)
+    stopped = holds.of_jobs([page.job for page in pages], at=at)
+    return [PageLine(page, stages.get(page.pk, ""), stopped.get(page.pk, "")) for page in pages]
+
+
+def _stages(jobs: Iterable[int]) -> dict[int, str]:
+    """Return the stages that jobs are in; of those between two stages, the last one."""
+    rows = JobStage.objects.filter(job__in=list(jobs), step="").order_by("job", F("ended_at").desc(nulls_first=True), "-id")
+    return dict(rows.distinct("job").values_list("job", "name"))
