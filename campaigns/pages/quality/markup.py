@@ -65,7 +65,7 @@ def check_links(document: Document, context: Context) -> Check:
     name, bound = "Links", "only those of your data"
     given = {url for _, url in assembly.links(context)} | {address(one.url) for one in context.request.products if one.url}
     given.add(address(context.request.target_url))
-    hrefs = [str(node.attrs.get("href") or "") for node in _tree(document.html).query("a")]
+    hrefs = [str((node.attrs or {}).get("href") or "") for node in _tree(document.html).query("a")]
     wrong = [url for url in hrefs if url not in given]
     known = "\n".join((*context.facts, context.request.target_url)).lower()
     loose = [(match[0], block.component) for block in blocks_of(document) for match in _ADDRESS.finditer(block.text)

@@ -22,6 +22,7 @@ _WORD = re.compile(r"[A-Za-zÀ-ɏµμΩ]+[23]?(?:/(?:[A-Za-zÀ-ɏ]+[23]?|\d+ ?[A
 _SIGN = re.compile(r"dB\(A\)|°[CF]?|[%‰\"€$£¥Ω]")
 _MONEY_BEFORE = re.compile(r"(?<!\d)(?<!\d )(?:(?:US|CA|AU|MX|R|A)?\$|[€£¥]|\b(?:[A-Z]{3}|[Kk]r\.?|Fr\.|zł))\s?$")
 _IN_CODE = re.compile(r"[A-Za-zÀ-ɏ]-?$|_$")
+_CAPITAL_BEFORE = re.compile(r"\b[A-ZÀ-ÖØ-Þ][^\W\d_]* $")
 _DASHED_PRICE = re.compile(r"(?:,|\.|:)[-–—](?!\d)")
 _LINK = re.compile(
     r",? ?(?:,|-|–|—|~|〜|×|x|/|to|bis|à|a|do|tot|till|och|und|and|et|y|e|i|en|o|or|oder|by|per|par|por|bij|から|と|、) ?"
@@ -113,7 +114,8 @@ def _digits(text: str, language: str) -> Iterator[Quantity]:
             sign = money[0].strip()
             found = (*(units.SIGNS.get(sign) or units.MONEY.get(sign.lower().rstrip("."), ())), *found)
             start = money.start() if found else start
-        if " " in match[0] and not money:  # “Ridge 2 500 g”: a name and a figure, or one number
+        follows_name = not money and _CAPITAL_BEFORE.search(text, max(0, start - 30), start)
+        if " " in match[0] and follows_name:  # “Ridge 2 500 g”: a name and a figure, or one number
             values = (*values, *readings(match[0].split(" ", 1)[1]))
         at = after
         before = " ".join(text[max(0, start - 32) : start].lower().split()[-2:])
@@ -135,8 +137,8 @@ def _multiplied(text: str, values: tuple[float, ...], end: int) -> tuple[tuple[f
     if total:
         return tuple(total + value for value in values[:1]), end
     word = _LETTERS.match(text, end + 1) if text[end : end + 1] == " " else None
-    times = numerals.THOUSANDS.get(word[0].lower(), 0) if word else 0
-    return (tuple(value * times for value in values), word.end()) if word and times else (values, end)
+    factor = numerals.THOUSANDS.get(word[0].lower(), 0) if word else 0
+    return (tuple(value * factor for value in values), word.end()) if word and factor else (values, end)
 
 
 def _unit_after(text: str, end: int) -> tuple[tuple[Unit, ...], int]:
@@ -144,9 +146,9 @@ def _unit_after(text: str, end: int) -> tuple[tuple[Unit, ...], int]:
     sign = _SIGN.match(text, at)
     if sign and not (sign[0] == '"' and at > end):
         return units.SIGNS.get(sign[0]) or units.MONEY[sign[0]], sign.end()
-    for word, meant in units.JAPANESE.items():
-        if text.startswith(word, at):
-            return meant, at + len(word)
+    for written, meant in units.JAPANESE.items():
+        if text.startswith(written, at):
+            return meant, at + len(written)
     word = _WORD.match(text, at)
     if not word:
         return (), end

@@ -101,9 +101,10 @@ def check_repeated(document: Document, context: Context) -> Check:
     if not again:
         return Check(name, "pass", "0", bound, "Each sentence stands on the page once.")
     components = tuple(dict.fromkeys(holders[sentence][-1] for sentence in again))
-    outcome = "fail" if repeats > 1 else "warn"
-    figure = f"{repeats:,}"
-    return Check(name, outcome, figure, bound, "Write each sentence once.", components if repeats > 1 else (), tuple(again[:10]))
+    figure, sentence, found = f"{repeats:,}", "Write each sentence once.", tuple(again[:10])
+    if repeats == 1:
+        return Check(name, "warn", figure, bound, sentence, (), found)
+    return Check(name, "fail", figure, bound, sentence, components, found)
 
 
 def check_language(document: Document, context: Context) -> Check:
