@@ -197,6 +197,19 @@ class TestAfterARetry:
         assert work(job).state == "completed"
         assert asked(vendor) == ["Note: first", "Note: second", "Note: second"]
 
+    def test_that_is_refused_for_good_ends_the_job(self, vendor: WireServer):
+        vendor.says(answer(404, {"error": {"message": "No such model"}}))
+        job = work(note())
+
+        assert (job.state, tickets_of(job)[0], outcomes(job, "first")) == ("failed", "released", ["not_accepted"])
+
+    def test_that_the_provider_failed_counts_as_a_try_of_the_job(self, vendor: WireServer):
+        vendor.says(says(choice("")))
+        job = work(note())
+
+        assert (job.state, lifecycle.spent_tries(job), outcomes(job, "first")) == ("queued", 1, ["failed"])
+        assert job.not_before is not None
+
 
 class TestALostAnswer:
     def test_is_asked_again_where_an_operator_allows_it_and_counted(self, vendor: WireServer):

@@ -20,6 +20,7 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome
 from queue_app.models.job import JobStage
 from queue_app.providers.base import (
+    FINAL,
     ErrorKind,
     PollResult,
     Provider,
@@ -35,7 +36,6 @@ from queue_app.work.pipeline.shape import Question, Unusable
 log = logging.getLogger(__name__)
 ANSWER_BYTES = 2_000_000
 MOST_ANSWERS = 3  # unusable answers to one question, then the job fails
-FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}
 CUT_OFF = "cut_off"
 LOST = Trouble("no_answer", "The worker crashed during this call, so its answer is lost. It may be billed.")
 
@@ -60,7 +60,7 @@ def make_call(job: Job, main: Attempt, lease: Lease, step: str, question: Questi
         provider = accounts.seller_for(main)
         request = _request(job, main, provider, question)
     except ProviderError as error:
-        _moved_on(job, None, lease, error)
+        _moved_on(job, main, None, lease, error)
         raise Stopped from error
     at = database.again(clock.now)
     call = database.again(lambda: lifecycle.begin_call(main, lease, step, at=at), look=lambda: _begun(job, step, at=at))
@@ -73,7 +73,7 @@ def make_call(job: Job, main: Attempt, lease: Lease, step: str, question: Questi
     try:
         return call, provider.submit(replace(request, attempt_id=call.pk))
     except ProviderError as error:
-        _moved_on(job, call, lease, error)
+        _moved_on(job, main, call, lease, error)
         raise Stopped from error
 
 
@@ -88,7 +88,7 @@ def saved_answer(call: Attempt) -> RemoteRef | None:
     return RemoteRef(provider=call.account_id, remote_id=str(call.pk))
 
 
-def text_of(job: Job, call: Attempt, lease: Lease, ref: RemoteRef) -> str:
+def text_of(job: Job, main: Attempt, call: Attempt, lease: Lease, ref: RemoteRef) -> str:
     """
     Return the text of a saved answer.
 
@@ -101,7 +101,8 @@ def text_of(job: Job, call: Attempt, lease: Lease, ref: RemoteRef) -> str:
     if error is not None and error.code == CUT_OFF:
         raise Unusable(CUT_OFF, error.message)
     if error is not None or not result.assets:
-        _moved_on(job, call, lease, error or ProviderError(ErrorKind.RETRYABLE, "The provider sent no text."), result=result)
+        no_text = ProviderError(ErrorKind.RETRYABLE, "The provider sent no text.", code="no_result")
+        _moved_on(job, main, call, lease, error or no_text, answer=result)
         raise Stopped
     sink = io.BytesIO()
     provider.fetch(ref, result.assets[0], sink, ANSWER_BYTES)
@@ -221,36 +222,42 @@ def _request(job: Job, main: Attempt, provider: Provider, question: Question) ->
     )
 
 
-def _moved_on(job: Job, call: Attempt | None, lease: Lease, error: ProviderError, *, result: PollResult | None = None) -> None:
-    """Record a call without a usable answer and what follows for the job: it waits and tries again, fails, or is unknown."""
+def _moved_on(
+    job: Job, main: Attempt, call: Attempt | None, lease: Lease, error: ProviderError, *, answer: PollResult | None = None
+) -> None:
+    """
+    Record that there is no usable answer, and what follows for the job by the failure policy (docs/invariants.md): it waits and
+    tries again (T11), fails (T12) or is unknown (T27).
+
+    :param call: the attempt of the call, if one was made. :param answer: what the provider answered, if it did.
+    """
     at = database.again(clock.now)
-    again_at = accounts.went_badly(call, error, at=at, asked_at=call.called_at) if call and result is None else None
-    verdict = Verdict.REFUSED if result is not None else accepted_verdict(error) if call else Verdict.NOT_ACCEPTED
-    trouble = Trouble(error.code or str(error.kind), error.message, str(error.kind))
-    is_lost = verdict == Verdict.UNKNOWN
+    again_at = None
+    if answer is None:
+        again_at = accounts.went_badly(call or main, error, at=at, asked_at=call.called_at if call else None)
+    is_lost = answer is None and accepted_verdict(error) == Verdict.UNKNOWN
+    counts = is_lost or submission.counts_as_try(error) or (answer is not None and error.kind != ErrorKind.QUOTA)
+    trouble = Trouble(
+        "rejected" if error.kind == ErrorKind.REJECTED else error.code or str(error.kind), error.message, str(error.kind)
+    )
 
     @transaction.atomic
     def move() -> None:
         held = lifecycle.held_by(lease)
-        if call is not None and not is_lost:
-            outcome = Outcome.FAILED if result is not None else Outcome.NOT_ACCEPTED
-            lifecycle.end_call(call, outcome, at=at, trouble=trouble, cost=result.cost if result else None)
-        elif call is not None:
-            if held is None:
-                lifecycle.end_call(call, Outcome.ABANDONED, at=at, trouble=trouble)
-            elif not _lost(held, call, trouble, actor="worker", at=at):
+        if call is not None and is_lost and held is not None:
+            if not _lost(held, call, trouble, actor="worker", at=at):
                 return
+        elif call is not None:
+            outcome = Outcome.ABANDONED if is_lost else Outcome.NOT_ACCEPTED if answer is None else Outcome.FAILED
+            lifecycle.end_call(call, outcome, at=at, trouble=trouble, cost=answer.cost if answer else None)
         if held is None:
             return
         if error.kind in FINAL:
-            final = Trouble("rejected" if error.kind == ErrorKind.REJECTED else trouble.code, error.message, trouble.kind)
-            lifecycle.fail(held, at=at, actor="worker", trouble=final)
+            lifecycle.fail(held, at=at, actor="worker", trouble=trouble)
             return
-        spent = is_lost or (result is not None and error.kind != ErrorKind.QUOTA)
-        not_before = progress.retry_at(held, at=at) if spent else again_at
-        lifecycle.put_back(
-            held, at=at, actor="worker", outcome=Outcome.FAILED, spent=spent, trouble=trouble, not_before=not_before
-        )
+        not_before = progress.retry_at(held, at=at) if counts else again_at
+        outcome = Outcome.FAILED
+        lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=counts, trouble=trouble, not_before=not_before)
 
     database.again(move)
     if is_lost and call is not None and not call.account.may_repeat:

@@ -174,7 +174,7 @@ class Running:
             began = time.monotonic()
             call, ref = self._called(step, question)
             try:
-                result = _plain(read(calls.text_of(self._job, call, self._lease, ref)))
+                result = _plain(read(calls.text_of(self._job, self._main, call, self._lease, ref)))
             except Unusable as problem:
                 calls.close_unusable(call, problem, self._lease)
                 continue
