@@ -130,7 +130,7 @@ def _keep_task_id(attempt: Attempt, task: str) -> None:
 
 
 def counts_as_try(error: ProviderError) -> bool:
-    """Whether a call that was not accepted counts: it was refused inside a 2xx for a reason that may pass, so the provider tried."""
+    """Whether a call that was not accepted counts: refused inside a 2xx for a reason that may pass, so the provider tried."""
     return error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300
 
 
