@@ -26,6 +26,7 @@ ASSEMBLY = "template assembly"
 QUALITY = "quality validation"
 POST_PROCESSING = "post-processing"
 STORAGE = "storage"
+FIRST = "first checks"  # the step that keeps the checks before components are written again
 SECOND = "-2"  # ends the step in which a component is written again
 MOST_LIKE = 20  # similar pages that a page is compared with
 TITLE_MOST = Page._meta.get_field("title").max_length or 0
@@ -74,7 +75,9 @@ def check(run: StageRun) -> Json:
     known, document = _context(run), from_json(Document, run.results[ASSEMBLY])
     others = _others(run)
     rewritten: tuple[str, ...] = ()
-    checks = quality.check(document, known, others=others)
+    # kept, so that after a crash the same components are written again, whatever other pages there are by then
+    first = run.once(FIRST, lambda: [as_json(one) for one in quality.check(document, known, others=others)])
+    checks = tuple(from_json(Check, one) for one in first)
     if failing := quality.failing(checks):
         again = {one.key: _written(run, one, known, checks) for one in _planned(run) if one.paid and one.key in failing}
         second = assembly.assemble(known, [again.get(one.key, one) for one in _components(run)])

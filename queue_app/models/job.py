@@ -106,7 +106,12 @@ LONG_CALLS = f"""
     SELECT count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-     WHERE attempt.synchronous AND (job.state = 'submitting' OR (job.state = 'running' AND job.kind_id IN {PIPED}))
+     WHERE attempt.synchronous
+       AND (job.state = 'submitting'
+            OR (job.kind_id IN {PIPED}
+                AND (job.state = 'running' OR EXISTS (SELECT 1 FROM queue_app_attempt call
+                                                       WHERE call.job_id = job.id AND call.step <> 'main' AND call.outcome IS NULL
+                                                         AND call.slot_until > %(at)s))))
 """  # noqa: S608 - constants
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]

@@ -15,7 +15,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 
-from queue_app import clock, database, lifecycle
+from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome
 from queue_app.models.job import JobStage
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 ANSWER_BYTES = 2_000_000
 MOST_ANSWERS = 3  # unusable answers to one question, then the job fails
 CUT_OFF = "cut_off"
-LOST = Trouble("no_answer", "The worker crashed during this call, so its answer is lost. It may be billed.")
+LOST = Trouble(accounts.WORKER_DIED, "The worker crashed during this call, so its answer is lost. It may be billed.")
 
 
 class Stopped(Exception):
@@ -63,12 +63,13 @@ def make_call(job: Job, main: Attempt, lease: Lease, step: str, question: Questi
         _moved_on(job, main, None, lease, error)
         raise Stopped from error
     at = database.again(clock.now)
-    call = database.again(lambda: lifecycle.begin_call(main, lease, step, at=at), look=lambda: _begun(job, step, at=at))
+    call = database.again(lambda: lifecycle.begin_call(main, lease, step, at=at))
     if call is None:
         raise Stopped
     if not database.again(lambda: submission.may_call(call, lease)):
         trouble = Trouble("not_begun", "The worker stalled before it sent anything.")
         database.again(lambda: lifecycle.end_call(call, Outcome.NOT_ACCEPTED, at=clock.now(), trouble=trouble))
+        come_back(lease, at=database.again(clock.now))
         raise Stopped
     try:
         return call, provider.submit(replace(request, attempt_id=call.pk))
@@ -88,18 +89,19 @@ def saved_answer(call: Attempt) -> RemoteRef | None:
     return RemoteRef(provider=call.account_id, remote_id=str(call.pk))
 
 
-def text_of(job: Job, main: Attempt, call: Attempt, lease: Lease, ref: RemoteRef) -> str:
+def text_of(job: Job, main: Attempt, call: Attempt, lease: Lease, ref: RemoteRef) -> str | None:
     """
-    Return the text of a saved answer.
+    Return the text of a saved answer; ``None`` if it is truncated.
 
-    :raises Unusable: it is truncated. :raises Stopped: the provider answered without a text; what follows is recorded.
+    :raises Stopped: the provider answered without a text; what follows is recorded.
+    :raises ProviderError: the answer can't be read now, and the call stays open.
     """
     provider = accounts.provider_for(call)
     result = provider.poll(ref)
     progress.tell_account(call, result, at=database.again(clock.now))
     error = result.error
     if error is not None and error.code == CUT_OFF:
-        raise Unusable(CUT_OFF, error.message)
+        return None
     if error is not None or not result.assets:
         no_text = ProviderError(ErrorKind.RETRYABLE, "The provider sent no text.", code="no_result")
         _moved_on(job, main, call, lease, error or no_text, answer=result)
@@ -133,7 +135,7 @@ def close_unusable(call: Attempt, problem: Unusable, lease: Lease) -> None:
         if job is None:
             return False
         useless = Attempt.objects.filter(reservation=call.reservation_id, step=call.step, outcome=Outcome.FAILED)
-        if useless.filter(error_kind=problem.code[:20]).count() < MOST_ANSWERS:
+        if useless.count() < MOST_ANSWERS:
             return True
         lifecycle.fail(job, at=at, actor="worker", trouble=trouble)
         return False
@@ -160,6 +162,28 @@ def close_lost(call: Attempt, lease: Lease) -> None:
 
     if not database.again(close):
         raise Stopped
+
+
+def close_leftovers(job: Job, lease: Lease) -> None:
+    """Close calls that nobody has asked about since their worker died: their answers are not needed any more, and paid."""
+    for call in Attempt.objects.exclude(step="main").select_related("account").filter(job=job, outcome=None):
+        if answers.is_saved(call):
+            close_unusable(call, Unusable("not_needed", "Answered, but not needed any more."), lease)
+        else:
+            close_lost(call, lease)
+
+
+def come_back(lease: Lease, *, at: datetime) -> None:
+    """Give up a lease; a worker goes on with the job at this time."""
+
+    @transaction.atomic
+    def give_back() -> None:
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            lifecycle.check_again(held, next_check_at=at)
+
+    database.again(give_back)
+    wake.dispatcher()
 
 
 def _lost(held: Job, call: Attempt, trouble: Trouble, *, actor: str, at: datetime) -> bool:
@@ -195,11 +219,6 @@ def stop(job: Job, attempt: Attempt, lease: Lease) -> None:
         lifecycle.confirm_cancel(held, at=at, actor="worker", evidence="Stopped between two calls.")
 
     database.again(end)
-
-
-def _begun(job: Job, step: str, *, at: datetime) -> Attempt | None:
-    """Return the attempt that this worker has created at ``at``."""
-    return Attempt.objects.select_related("account", "route").filter(job=job, step=step, created_at=at).first()
 
 
 def _request(job: Job, main: Attempt, provider: Provider, question: Question) -> SubmitRequest:
@@ -260,7 +279,7 @@ def _moved_on(
         lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=counts, trouble=trouble, not_before=not_before)
 
     database.again(move)
-    if is_lost and call is not None and not call.account.may_repeat:
+    if is_lost and call is not None:
         database.again(lambda: accounts.too_many_unknowns(call.account, at=at))
     log.warning("job %s: %s", job.pk, error.message)
 
