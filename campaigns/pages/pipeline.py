@@ -35,7 +35,8 @@ TITLE_MOST = Page._meta.get_field("title").max_length or 0
 def validate(run: StageRun) -> Json:
     """Read what is asked for, once more as at intake: the job may be old."""
     try:
-        request = inputs.read(run.metadata, run.prompt, languages=settings.PAGE_LANGUAGES)
+        asked = Page.objects.get(job=run.job_id).metadata
+        request = inputs.read(asked, run.prompt, languages=settings.PAGE_LANGUAGES)
     except inputs.InputsRefused as refused:
         raise StageFailed("invalid_page", " ".join(one.message for one in refused.objections)) from refused
     if refusals := plan.objections(request):
@@ -132,6 +133,7 @@ class Pages:
                 Page(
                     job=job,
                     owner_id=job.owner_id,
+                    metadata=job.metadata,
                     page_type=request.page_type,
                     target_url=request.target_url,
                     language=request.language,

@@ -15,6 +15,7 @@ from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import ApiKey, User
 from queue_app.models.catalog import REASON_HELP, UNTIL_HELP, GenerationModel, Kind, ModelRoute, ProviderAccount
+from queue_app.models.fields import InOrderField
 from queue_app.rules import numbers
 from queue_app.rules.backoff import Retries
 from queue_app.rules.words import one_line
@@ -617,7 +618,7 @@ class JobStage(models.Model):
     ended_at = models.DateTimeField(null=True)
     seconds = models.FloatField(null=True, help_text="Time of work, without waits between its parts.")
     skipped = models.BooleanField(default=False)
-    result = models.JSONField(null=True)
+    result = InOrderField(null=True)
     sha256 = models.CharField(max_length=64, blank=True, help_text="Hash of the result as JSON.")
 
     class Meta:

@@ -18,12 +18,12 @@ from queue_app.models import Attempt, Job, JobStage, ProviderAccount, State
 from queue_app.models.job import LONG_CALLS, slots_in_use
 from queue_app.providers.synchronous import Synchronous
 from queue_app.runtime import tasks
-from queue_app.work import intake, recovery, submission
+from queue_app.work import intake, submission
 from queue_app.work.answers import StoredAnswers
 from queue_app.work.pipeline import running
-from tests.factories import begun
 from tests.providers.vendors.chat import choice, says
 from tests.providers.wire import WireServer, answer, reset
+from tests.work.staged import crash, leased, outcomes, work
 from tests.work.steps import due_in, fresh, later, moves, open_review, queued, tickets_of
 
 pytestmark = pytest.mark.django_db
@@ -55,39 +55,6 @@ def texts(*words: str) -> list[bytes]:
 
 def may_repeat(value: bool) -> None:
     ProviderAccount.objects.filter(adapter="chat").update(may_repeat=value)
-
-
-def work(job: Job) -> Job:
-    """Let a worker do what is due for the job, and what follows from it, as one task does."""
-    came = [lease for lease in [_lease(job)] if lease]
-    while came:
-        (lease, _), *came = came
-        taken = lifecycle.begin(lease, at=clock.now())
-        assert taken is not None
-        state = State(taken[0].state)
-        came += (tasks.STAGED.get(state) or tasks.DUTIES[state]).verb(*taken)
-    return fresh(job)
-
-
-def _lease(job: Job):
-    if fresh(job).state == State.QUEUED:
-        Job.objects.filter(pk=job.pk).update(not_before=None)
-        taken = begun(fresh(job), at=clock.now())
-        (lease,) = tasks.STAGED[State.SUBMITTING].verb(*taken)
-        return lease
-    Job.objects.filter(pk=job.pk, lease_taken=False).update(next_check_at=clock.now(), lease_until=None)
-    return next((leased for leased in lifecycle.lease_due(clock.now()) if leased[0].job_id == job.pk), None)
-
-
-def crash(job: Job) -> Job:
-    """Let the worker of a job be gone: its lease is over, and recovery has seen it."""
-    Job.objects.filter(pk=job.pk).update(lease_until=clock.now() - timedelta(seconds=1))
-    recovery.sweep(at=clock.now())
-    return fresh(job)
-
-
-def outcomes(job: Job, step: str) -> list[str | None]:
-    return list(Attempt.objects.filter(job=job, step=step).order_by("number").values_list("outcome", flat=True))
 
 
 def asked(vendor: WireServer) -> list[str]:
@@ -413,9 +380,9 @@ class TestAnAccount:
 
     def test_without_a_key_on_this_host_is_tried_elsewhere_after_a_while(self, vendor: WireServer, paid, settings):
         job = note()
-        leased = _lease(job)
+        given = leased(job)
         settings.PROVIDER_KEYS = {}
-        taken = lifecycle.begin(leased[0], at=clock.now())
+        taken = lifecycle.begin(given[0], at=clock.now())
         tasks.STAGED[State.RUNNING].verb(*taken)
         job = fresh(job)
         assert (job.state, job.not_before, vendor.seen) == ("queued", clock.now() + timedelta(seconds=30), [])
@@ -463,8 +430,8 @@ class TestAWorkerThatStalls:
         assert work(job).state == "completed"
 
     def test_at_the_commit_of_a_call_finds_it_again(self):
-        (leased, _), main = _lease(note()), None
-        _, main, own = lifecycle.begin(leased, at=clock.now())
+        lease, _ = leased(note())
+        _, main, own = lifecycle.begin(lease, at=clock.now())
         first, again = (lifecycle.begin_call(main, own, "first", at=clock.now()) for _ in range(2))
         assert first == again
 
