@@ -28,10 +28,17 @@ TOKENS = "GENQUEUE_VAR"  # tokens lie there: whoever takes one away dies
 
 
 def before(job_id: int, stage: str) -> None:
-    """Die at the beginning of a stage, if a token says so: a hook of `STAGE_HOOKS_BEFORE`."""
-    for token in Path(os.environ[TOKENS]).glob(f"kill-{stage.replace(' ', '-')}-*"):
+    """
+    Die at the beginning of a stage, if a token says so: a hook of `STAGE_HOOKS_BEFORE`. A job dies once at a stage: one that
+    kills three workers at one place is given up as poison, as it should be.
+    """
+    home, name = Path(os.environ[TOKENS]), stage.replace(" ", "-")
+    died = home / f"died-{name}-{job_id}"
+    if died.exists():
+        return
+    for token in home.glob(f"kill-{name}-*"):
         try:
-            token.unlink()
+            token.rename(died)
         except FileNotFoundError:
             continue
         os.kill(os.getpid(), signal.SIGKILL)
@@ -95,6 +102,7 @@ def run(site: Any) -> bool:
     left = len(list(site.home.glob("kill-*")))
     with site.orm():
         states = Counter(Job.objects.values_list("state", flat=True))
+        failed = Counter(Job.objects.filter(state="failed").values_list("error_code", flat=True))
         calls = list(Attempt.objects.exclude(step="main").order_by("job", "step", "number"))
         lost = sum(call.outcome == Outcome.ABANDONED for call in calls)
         after_delivery = sum(
@@ -113,7 +121,9 @@ def run(site: Any) -> bool:
         check=False,
     )
     kills = planned - left + in_calls
-    print(f"{PAGES} pages, {kills} kills ({planned - left} at the beginning of stages, {in_calls} in calls), {dict(states)}")
+    print(
+        f"{PAGES} pages, {kills} kills ({planned - left} at the beginning of stages, {in_calls} in calls), {dict(states | failed)}"
+    )
     print(f"  calls {len(calls)}, of them lost and counted {lost}; accepted by the studio {accepted}; checks {dict(standings)}")
     print(f"  finished calls repeated: {after_delivery}; calls that no row tells of: {max(0, accepted - len(calls))}")
     print(f"  check_invariants: {'well' if checked.returncode == 0 else checked.stdout[-2000:]}")
