@@ -121,9 +121,8 @@ def run(site: Any) -> bool:
         check=False,
     )
     kills = planned - left + in_calls
-    print(
-        f"{PAGES} pages, {kills} kills ({planned - left} at the beginning of stages, {in_calls} in calls), {dict(states | failed)}"
-    )
+    print(f"{PAGES} pages, {kills} kills: {planned - left} at the beginning of stages, {in_calls} in calls; {dict(states)}")
+    print(f"  failed: {dict(failed)}")
     print(f"  calls {len(calls)}, of them lost and counted {lost}; accepted by the studio {accepted}; checks {dict(standings)}")
     print(f"  finished calls repeated: {after_delivery}; calls that no row tells of: {max(0, accepted - len(calls))}")
     print(f"  check_invariants: {'well' if checked.returncode == 0 else checked.stdout[-2000:]}")
