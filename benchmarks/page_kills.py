@@ -102,7 +102,7 @@ def run(site: Any) -> bool:
     left = len(list(site.home.glob("kill-*")))
     with site.orm():
         states = Counter(Job.objects.values_list("state", flat=True))
-        failed = Counter(Job.objects.filter(state="failed").values_list("error_code", flat=True))
+        failed = Counter(Job.objects.filter(state="failed").values_list("error_code", "error_message"))
         calls = list(Attempt.objects.exclude(step="main").order_by("job", "step", "number"))
         lost = sum(call.outcome == Outcome.ABANDONED for call in calls)
         after_delivery = sum(

@@ -158,7 +158,10 @@ def close_lost(call: Attempt, lease: Lease) -> None:
     @transaction.atomic
     def close() -> bool:
         held = lifecycle.held_by(lease)
-        return held is not None and _lost(held, call, LOST, actor="recovery", at=at)
+        if held is None or not _lost(held, call, LOST, actor="recovery", at=at):
+            return False
+        Job.objects.filter(pk=held.pk).update(worker_deaths=0)  # it waited for a provider: no fault of the job killed it
+        return True
 
     if not database.again(close):
         raise Stopped
