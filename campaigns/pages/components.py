@@ -60,6 +60,7 @@ KINDS = {frozenset(schema["properties"]): kind for kind, schema in SCHEMAS.items
 MOST_CHARACTERS = {"headline": 200, "heading": 200, "title": 200, "question": 400, "description": 600, "points": 1000}
 MOST_CHARACTERS_ELSE = 5000
 MOST_ITEMS = 30
+MOST_CHARACTERS_IN_ALL = 60_000  # of a component: checks take time by its figures and those of the facts
 
 WHAT = {
     "hero": "the opening of the page: a headline, and a lead of one to three sentences.",
@@ -176,6 +177,8 @@ def read(planned: Planned, text: str) -> Content:
         raise Unusable("not_json", str(error)) from None
     content = _fitted(SCHEMAS[planned.kind], _unwrapped(planned, found))
     _check_shape(planned, content)
+    if len(str(content)) > MOST_CHARACTERS_IN_ALL:
+        raise Unusable("cut_off", "The model's answer is far too long.")
     cleaned = _cleaned("", content)
     if not cleaned:
         raise Unusable("empty", "The model's answer has no text in it.")

@@ -19,7 +19,7 @@ logger = logging.getLogger("campaigns.pages")
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # what a page of others lacks is said in its source
 
 BYTES_MOST = 1_500_000  # of a page
-TAGS_MOST = 25_000  # of a page: reading takes time in proportion, about 1 s for so many
+TAGS_MOST = 25_000  # of a page: reading takes time in proportion, up to about 0.5 s for so many
 SECONDS_MOST = 30.0  # for all pages: further ones are left out
 TEXT_MOST, TITLE_MOST = 4_000, 200  # characters that are kept of a page
 TOPICS_MOST, HEADINGS_MOST, TOPIC_MOST = 30, 12, 80  # of all pages, of one page, and characters of a topic
@@ -31,6 +31,8 @@ _ENCODING = re.compile(
     r"utf-?8|utf-?16(-?[lb]e)?|iso-?8859-\d\d?|latin-?\d|(windows-?|cp)125\d|shift[-_]?jis|euc-jp|koi8-[ru]", re.I
 )
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+_TITLE = re.compile(r"<title(?:\s[^<>]{0,300})?>([^<]{0,1000})", re.I)
+_KEPT = re.compile(r"\b(class|id)\s{0,9}=\s{0,9}[\"']?([\w -]{1,100})", re.I)  # tells a menu from a text
 _MARKED = re.compile(r"<(?:!doctype\s+html|html|head|body|p|div|h[1-6]|article|main)\b", re.I)
 _TERM = re.compile(rf"[^\W\d_]{{{TERM_LEAST},}}")
 
@@ -103,14 +105,30 @@ def _extracted(html: str) -> tuple[str, str, list[str]]:
     """Return title, readable text and headings of a page."""
     import trafilatura  # it takes 0.3 s to import, and few processes need it
 
-    html = _DECLARATION.sub("", html.replace("\x00", ""))  # lxml takes neither in a text
-    found = trafilatura.bare_extraction(html, fast=True, include_comments=False, include_tables=False, include_formatting=True)
-    title = re.search(r"<title[^>]*>([^<]*)", html, re.I)
+    title = _TITLE.search(html)
     named = wording.line(wording.without_markup(title[1]))[:TITLE_MOST] if title else ""
+    html = _bare(_DECLARATION.sub("", html.replace("\x00", "")))  # lxml takes neither in a text
+    found = trafilatura.bare_extraction(html, fast=True, include_comments=False, include_tables=False, include_formatting=True)
     if found is None or isinstance(found, dict):
         return named, "", []
     headings = ["".join(head.itertext()) for head in found.body.iter("head")] if found.body is not None else []
     return named, wording.clean(found.text or ""), headings
+
+
+def _bare(html: str) -> str:
+    """
+    Return HTML of tags that we wrote, with few attributes, and without comments and scripts.
+
+    So no parser meets markup that takes it long, such as a tag with a hundred thousand attributes, each compared with all others.
+    """
+    return wording.TAG.sub(_tag, wording.UNREAD.sub(" ", html))
+
+
+def _tag(found: re.Match[str]) -> str:
+    if found["tag"]:
+        kept = {name.lower(): value for name, value in _KEPT.findall(found["attributes"][:2_000])}
+        return "".join(["<", found["tag"], *(f' {name}="{value}"' for name, value in kept.items()), ">"])
+    return " " if found["other"] else "&lt;"
 
 
 def _topics(headings: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ BYTES_MOST = 5_000_000
 FILE_LINES_MOST = 100_000
 LINES_MOST = 200  # of one row: a cell with more line breaks was never closed
 COLUMNS_MOST = 200
+BROKEN_MOST = 100  # rows for whose end the lines after them are searched
 TOLD_MOST = 10  # problems of a file
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -178,20 +179,21 @@ def _separator(lines: list[str], is_known: Callable[[str], bool]) -> tuple[str, 
 
     def known(separator: str) -> tuple[int, int]:
         header = next(_records(lines, separator), None)
-        return (sum(map(is_known, header.cells)), len(header.cells)) if header else (0, 0)
+        return (sum(map(is_known, header.cells[:COLUMNS_MOST])), len(header.cells)) if header else (0, 0)
 
     return max(_SEPARATORS, key=known), lines
 
 
 def _records(lines: Sequence[str], separator: str) -> Iterator[Record]:
     """Yield the rows that are not blank. After a broken one, reading goes on in the next line, so that no row is lost."""
-    at, number, width = 0, 0, 0
+    at, number, width, broken = 0, 0, 0, 0
     while at < len(lines):
         number += 1
-        taken, cells, problem = _record(lines[at : at + LINES_MOST], separator, width)
+        taken, cells, problem = _record(lines[at : at + (LINES_MOST if broken < BROKEN_MOST else 1)], separator, width)
         if any(cell.strip() for cell in cells):
             yield Record(number, tuple(cells), problem)
             width = width or len(cells)
+            broken += bool(problem)
         at += taken
 
 
@@ -209,10 +211,12 @@ def _record(lines: Sequence[str], separator: str, width: int) -> tuple[int, list
 
 def _columns(header: Record) -> tuple[str, ...]:
     """Return the names of the columns; those without a name at the end are none."""
-    names = [wording.line(name) for name in header.cells]
-    while names and not names[-1]:
+    names = [*header.cells]
+    while names and not names[-1].strip():
         names.pop()
-    return tuple(names)
+    if len(names) > COLUMNS_MOST:  # so many are not read, let alone guessed at
+        raise FileRefused(*name_problems(names))
+    return tuple(wording.line(name) for name in names)
 
 
 def _fitted(record: Record, width: int) -> Record:

@@ -1,11 +1,10 @@
 """Plain text and plain addresses from what models and data say."""
 
-import html
 import re
 from urllib.parse import quote
 
 from campaigns.pages.addresses import url_problem
-from campaigns.pages.wording import line
+from campaigns.pages.wording import line, unescaped
 
 TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>|<!--")
 # Markdown → its text. Signs within words and figures stay: 5*3*2, a_b_c
@@ -24,7 +23,7 @@ ENDING = re.compile("['()`{}|^\x80-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u
 
 def plain(text: str) -> str:
     """Return a model's text without the tags, links, addresses and signs of Markdown in it; their texts stay."""
-    text = TAG.sub("", TAG.sub("", line(html.unescape(text))))
+    text = TAG.sub("", TAG.sub("", line(unescaped(text))))
     if TAG.search(text):  # tags within tags are no slip
         text = text.replace("<", "")
     for pattern, kept in MARKDOWN:

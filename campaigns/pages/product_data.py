@@ -24,6 +24,7 @@ TEXT_MOST = {"name": 200, "sku": 80, "brand": 100}  # characters
 DESCRIPTION_MOST = 6_000
 ATTRIBUTES_MOST, LABEL_MOST, VALUE_MOST = 60, 80, 500
 NESTED_MOST = 6
+RAW_TIMES = 4  # a text with its markup may be as many times its limit: markup takes time to read
 
 _SYMBOLS = {"€": "EUR", "£": "GBP", "zł": "PLN"}  # those that stand for one currency only
 _AMOUNT = re.compile(
@@ -36,13 +37,17 @@ _PRICE = re.compile(rf"(?P<before>{_CURRENCY})?\s*(?P<amount>\d[\d.,'’\s]*?)\s
 
 
 def as_text(value: Any, language: Language) -> str:
-    """Return a value of JSON as text: numbers as given, lists joined, true and false as words; empty for objects."""
+    """
+    Return a value of JSON as text: numbers as given, lists joined, true and false as words; empty for objects.
+
+    A text that is beyond every limit stays as it is, for its reader to refuse.
+    """
     if isinstance(value, bool):
         return language.words["yes" if value else "no"]
     if isinstance(value, int | float):
         return number(value)
     if isinstance(value, str):
-        return wording.line(wording.without_markup(value))
+        return value if len(value) > RAW_TIMES * VALUE_MOST else wording.line(wording.without_markup(value))
     if isinstance(value, Sequence):
         return ", ".join(text for one in value if (text := as_text(one, language)))
     return ""
@@ -114,7 +119,8 @@ class ProductReader:
         if not isinstance(value, str | None):
             self._object("description", "Enter a text.")
             return ""
-        text = wording.clean(wording.without_markup(value or ""))
+        raw = value or ""
+        text = raw if len(raw) > RAW_TIMES * DESCRIPTION_MOST else wording.clean(wording.without_markup(raw))
         if len(text) > DESCRIPTION_MOST:
             self._object("description", f"Too long: {len(text):,} of {DESCRIPTION_MOST:,} characters. Shorten it.")
         return text
@@ -186,7 +192,8 @@ class ProductReader:
         elif isinstance(value, Mapping):
             for key, inner in value.items():
                 own = wording.label(str(key))
-                yield from self._flat(inner, f"{label} {own[:1].lower() + own[1:]}" if label else own, depth + 1)
+                whole = f"{label} {own[:1].lower() + own[1:]}" if label else own
+                yield from self._flat(inner, whole[: LABEL_MOST + 1], depth + 1)  # as many as show that it is too long
         elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             for one in value:
                 yield from self._flat(one, label, depth + 1)

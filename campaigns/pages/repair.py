@@ -147,7 +147,7 @@ def _text(text: str, at: int) -> tuple[str, int]:
         assert run
         parts.append(run[0])
         at = run.end()
-        if at >= len(text) - (text[at:] == "\\"):
+        if at >= len(text) - text.endswith("\\"):  # a slice here would copy the rest for each part
             raise CutOff("The answer ends in a text.")
         if text[at] == "\\":
             part, at = _escaped(text, at + 1)

@@ -239,7 +239,7 @@ class _Row:
         text = self._cell(column)
         if not text:
             return None
-        if re.fullmatch(r"[0-9]{1,15}", text) or _GROUPED.fullmatch(text):
+        if re.fullmatch(r"[0-9]{1,15}", text) or (len(text) <= 20 and _GROUPED.fullmatch(text)):
             return int(re.sub(r"\D", "", text))
         self._wrong(column, "Enter a whole number, such as 12400.")
         return None
@@ -294,10 +294,12 @@ class _Row:
 
     def _judge(self, metadata: Mapping[str, Any], prompt: str) -> None:
         """Add what the first stage and the plan object to, each at its column."""
+        if (size := len(json.dumps(metadata, ensure_ascii=False))) > DATA_MOST:
+            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten its product data.")
+            return
         told = {error.column for error in self.errors}
         is_unread = any(column.startswith(("product", "skus")) for column in told)  # it would be called missing, too
         objections: Sequence[Objection] = ()
-        size = len(json.dumps(metadata, ensure_ascii=False))
         try:
             request: PageRequest = inputs.read(metadata, prompt, languages=self.rules.languages)
             objections = plan.objections(request)
@@ -307,8 +309,6 @@ class _Row:
             column = self._column_of(objection.field)
             if column not in told and not (is_unread and objection.field.startswith("metadata.product")):
                 self._wrong(column, objection.message)
-        if size > DATA_MOST:
-            self._wrong("", f"This row is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten its product data.")
 
     def _column_of(self, field: str) -> str:
         """Return the column that a field of the request came from, or would have."""

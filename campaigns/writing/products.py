@@ -127,15 +127,16 @@ def _name(product: Mapping[str, Any]) -> str:
 
 
 def _problems(product: Mapping[str, Any]) -> Iterator[CellProblem]:
-    """Yield what keeps a product out of the catalogue, each at its column."""
+    """Yield what keeps a product out of the catalogue, each at its column. One that is too large is not even read."""
+    if (size := len(json.dumps(product, ensure_ascii=False))) > DATA_MOST:
+        yield CellProblem("", f"This product is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten it.")
+        return
     reader = product_data.ProductReader(product, "product", _ENGLISH)
     found = reader.product()
     if not found.sku and not any(one.field == "product.sku" for one in reader.objections):
         yield CellProblem("sku", "Add the SKU: pages name the product by it.")
     for objection in reader.objections:
         yield CellProblem(objection.field.removeprefix("product").removeprefix("."), objection.message)
-    if (size := len(json.dumps(product, ensure_ascii=False))) > DATA_MOST:
-        yield CellProblem("", f"This product is {size:,} characters as JSON; the limit is {DATA_MOST:,}. Shorten it.")
 
 
 def _products(data: bytes, needed: Sequence[str]) -> Iterator[_Row]:

@@ -108,7 +108,6 @@ def test_rows_of_json_with_errors_are_told_by_their_number(owner: User) -> None:
     assert {(number, column) for number, column, _ in problems(found)} == {
         (1, ""),
         (2, ""),
-        (3, "attributes.X"),
         (3, ""),
         (4, "sku"),
     }

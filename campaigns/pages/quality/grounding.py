@@ -31,7 +31,7 @@ _MOST_COUNTED = 20
 
 def invented(document: Document, grounds: Grounds, language: str) -> Iterator[tuple[TextBlock, str]]:
     """Yield what stands in no fact, with the block it is in."""
-    counts = grounds.counts | _own_counts(document)
+    counts, known = grounds.counts | _own_counts(document), set(grounds.dates)
     for block in blocks_of(document):
         text = plain(block.text)
         figures = quantities.find(text, language)
@@ -39,7 +39,7 @@ def invented(document: Document, grounds: Grounds, language: str) -> Iterator[tu
             if not _may_state(figure, text, grounds, counts):
                 yield block, figure.text
         for date in dates.find(text, language):
-            if not date.stands_in(set(grounds.dates)):
+            if not date.stands_in(known):
                 yield block, date.text
         for name in names.find(quantities.blanked(text, figures), language, grounds, titled=block.kind in _TITLED):
             yield block, name

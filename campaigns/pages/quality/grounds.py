@@ -7,6 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -20,7 +21,9 @@ _WORD = re.compile(r"[^\W_]+")
 _NUMBERED = re.compile(r"([^\W\d_]{2,30})[ -]?(\d[\d.,]*\d|\d)")
 _LIST = re.compile(r"[,;/、・]| and | und | et | y | e | en | och | i ")
 _COMPARED = 6  # products
+_FIGURES_MOST = 120  # in what products have under one name: each is compared with all others
 _EXACT = 1e-6
+_SHORTEST, _ENDING = 3, 3  # letters of a stem, and by how many two forms of a word differ
 _ABOUT = 0.05  # “about 130 €” for 129.90 €
 _BEYOND = 0.1  # “under 2 kg” for 1.85 kg
 
@@ -95,10 +98,20 @@ class Grounds:
     def number(self, word: str, number: str = "") -> bool:
         """Whether the facts have this word with this number after it; without a number: with any."""
         lower = word.lower()
-        return any(
-            (lower == known or (not known.isascii() and lower.endswith(known))) and number in ("", digits)
-            for known, digits in self.numbered
-        )
+        ends = (lower[at:] for at in range(1, len(lower)))
+        known = {lower, *(end for end in ends if not end.isascii())}
+        return any(number in self._numbers_after[one] if number else True for one in known if one in self._numbers_after)
+
+    @cached_property
+    def _numbers_after(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for word, number in self.numbered:
+            found.setdefault(word, set()).add(number)
+        return found
+
+    @cached_property
+    def _stems(self) -> frozenset[tuple[int, str]]:
+        return frozenset(stem for word in self.words for stem in _stems_of(_folded(word)))
 
     def has_word(self, word: str, *, inflected: bool = False) -> bool:
         """Whether a word stands in the facts, with an ending more or less; ``inflected``: in Polish, also with another ending."""
@@ -112,7 +125,10 @@ class Grounds:
         if not inflected:
             return False
         folded = _folded(lower)
-        return any(_same_stem(folded, _folded(fact)) for fact in self.words if fact[:1] == lower[:1] or fact[:1] == folded[:1])
+        lengths = range(len(folded) - _ENDING, len(folded) + _ENDING + 1)
+        return any(
+            (length, folded[: _stem(len(folded), length)]) in self._stems for length in lengths if len(folded) >= _SHORTEST
+        )
 
 
 def _allows(before: str, above: float, fact: float) -> bool:
@@ -134,9 +150,15 @@ def _folded(word: str) -> str:
     return "".join(sign for sign in unicodedata.normalize("NFD", word.replace("ł", "l")) if not unicodedata.combining(sign))
 
 
-def _same_stem(one: str, other: str) -> bool:
-    stem = max(3, max(len(one), len(other)) - 3)
-    return len(one) >= 3 and abs(len(one) - len(other)) <= 3 and one[:stem] == other[:stem]
+def _stem(length: int, other: int) -> int:
+    """Return how many letters two words of these lengths must share to be forms of one."""
+    return max(_SHORTEST, max(length, other) - _ENDING)
+
+
+def _stems_of(word: str) -> Iterator[tuple[int, str]]:
+    """Yield the length of a word with each beginning that a form of it may share: so forms are looked up, not compared."""
+    if len(word) >= _SHORTEST:
+        yield from ((len(word), word[: _stem(len(word), other)]) for other in range(len(word), len(word) + _ENDING + 1))
 
 
 def _lines(context: Context) -> Iterator[tuple[str, str]]:
@@ -202,6 +224,8 @@ def _differences(context: Context) -> dict[str, set[tuple[float, float, bool]]]:
             columns[label] += _labelled(plain(label), quantities.find(plain(str(text)), context.request.language))
     found: dict[str, set[tuple[float, float, bool]]] = defaultdict(set)
     for values in columns.values():
+        if len(values) > _FIGURES_MOST:
+            continue
         for one, other in combinations(values, 2):
             for unit in set(one.units):
                 for same in other.units:
