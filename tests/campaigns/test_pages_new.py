@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from campaigns.models import Brand, CatalogueRow, PageDraft
+from campaigns.writing import launch
 from queue_app import clock
 from queue_app.models import GenerationModel, Job, ModelRoute, User, Wallet
 from tests.campaigns.test_page import text_of
@@ -227,6 +228,28 @@ class TestALaunch:
         assert "fell shoes, wet rock grip" in text_of(html_of(web.get("/pages/new/discard/one/")))
         web.post("/pages/new/discard/one/", tab.hidden)
         assert not PageDraft.objects.exists() and "Not saved yet" in Tab(web).text
+
+    def test_is_not_discarded_once_it_is_queued(self, tab: Tab, web: Client) -> None:
+        tab.post(**shoe())
+        draft = dict(tab.hidden)
+        tab.post("generate")
+        web.post("/pages/new/discard/one/", draft)
+        assert "Nothing was discarded. The draft was queued or replaced in another tab." in Tab(web).text
+
+    def test_of_a_draft_that_is_discarded_at_that_moment_makes_nothing(
+        self, tab: Tab, web: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = launch.write_draft
+
+        def discarded(*asked: Any, **more: Any) -> Any:
+            web.post("/pages/new/discard/one/", tab.hidden)
+            return write(*asked, **more)
+
+        tab.post(**shoe())
+        monkeypatch.setattr(launch, "write_draft", discarded)
+        tab.post("generate")
+        assert "Nothing was generated. This draft was discarded or replaced in another tab." in tab.text
+        assert "Not saved yet" in tab.text and not Job.objects.exists()
 
 
 def test_hostile_text_is_shown_as_text(tab: Tab) -> None:
