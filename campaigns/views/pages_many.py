@@ -51,10 +51,12 @@ OTHERS = {
     "brief": "Brief",
     "skus": "SKUs",
     "product": "Product data, JSON",
-    "sku_count": "Products",
+    "sku_count": "SKU count",
     "monthly_searches": "Searches a month",
     "content_status": "Content now",
     "competitor_urls": "Pages of competitors",
+    "questions": "Questions people ask",
+    "skip_quality_check": "Skip the quality check, yes or no",
 }
 LABELS = SHOWN | OTHERS
 _CELL = re.compile(r"cell\.(\d{1,9})\.(.{1,200})", re.S)
@@ -79,7 +81,7 @@ class ShownCell:
 
     @property
     def is_long(self) -> bool:
-        return len(self.text) > LONG or "\n" in self.text or self.name in ("brief", "product")
+        return len(self.text) > LONG or "\n" in self.text or self.name in ("brief", "product", "questions")
 
 
 @dataclass(frozen=True)

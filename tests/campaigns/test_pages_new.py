@@ -136,13 +136,14 @@ class TestWhatFollowsFromAChange:
         ("typed", "name", "said"),
         [
             ({"target_url": "nordfell.no/en/fell-1"}, "target_url", "https://"),
-            ({"sku_count": "many"}, "sku_count", "Enter a whole number of products, such as 1200."),
+            ({"sku_count": "many"}, "sku_count", "Enter a whole number of SKUs, such as 1200."),
             ({"deadline": "2020-01-01"}, "deadline", "The deadline has passed. Choose a later date, or leave it empty."),
             ({"deadline": "soon"}, "deadline", "Enter a date, such as 2026-12-01."),
             ({"language": "tlh"}, "language", "Unknown language"),
             ({"product_data": '{"name": "Fell", "price": "1,299"}'}, "product_data", "Enter a number with a point"),
             ({"product_data": "{broken"}, "product_data", "This is not JSON"),
             ({"skus": "X-1"}, "skus", "Not in your catalogue: “X-1”."),
+            ({"questions": "Which size?\n" + "x" * 301}, "questions", "Too long: 301 of 300 characters."),
             ({"competitor_urls": "https://a.example\nftp://b.example"}, "competitor_urls", "https"),
         ],
     )
@@ -172,7 +173,10 @@ class TestProducts:
 
 class TestALaunch:
     def test_queues_one_page_as_the_api_would(self, tab: Tab, owner: User) -> None:
-        tab.post("generate", **shoe(sku_count="140", competitor_urls="https://a.example/x,y\nhttps://b.example/"))
+        asked = "Which size fits, and why?\n\n Do they grip wet rock? "
+        tab.post(
+            "generate", **shoe(questions=asked, sku_count="140", competitor_urls="https://a.example/x,y\nhttps://b.example/")
+        )
         job = Job.objects.get()
         assert tab.answer["Location"] == f"/pages/{job.pk}/"
         assert (job.kind_id, job.model_id, job.prompt, job.label) == (
@@ -182,6 +186,7 @@ class TestALaunch:
         assert job.metadata["keywords"] == ["fell shoes", "wet rock grip"]
         assert job.metadata["sku_count"] == 140 and "monthly_searches" not in job.metadata
         assert job.metadata["competitor_urls"] == ["https://a.example/x,y", "https://b.example/"]
+        assert job.metadata["seo"] == {"questions": ["Which size fits, and why?", "Do they grip wet rock?"]}
         assert job.notify and job.batch is None
         assert Wallet.objects.get(owner=owner).available == 1_000 - job.tickets
 
