@@ -16,10 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from campaigns import holds
 from campaigns.actions import NotAsShown, Offer
-from campaigns.models import Brand, CatalogueRow, PageDraft
+from campaigns.models import Brand, PageDraft
 from campaigns.pages import plan
 from campaigns.pages.types import PageType
-from campaigns.writing import drafts, launch, orders
+from campaigns.writing import drafts, launch, orders, products
 from campaigns.writing.drafts import MANY, ONE, AlreadyMade, Body
 from campaigns.writing.launch import DraftGone, WritingRefused
 from queue_app import clock
@@ -32,7 +32,6 @@ from queue_app.ui.access import viewer
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 REFUSALS = (WritingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused)
-SKUS_SHOWN = 500  # as suggestions of the field
 UNNOTED = ("brand", "voice_of", "skip_quality_check")  # fields that can't be wrong
 _NOT_DISCARDED = "Nothing was discarded. The draft was queued or replaced in another tab."
 # what must be there, as the summary names it while it is still empty
@@ -227,7 +226,7 @@ class PageForm:
             "brands": self._brands(),
             "brand": Brand.objects.named(self.body["brand"]) if self.owner.is_staff else None,
             "has_new_voice": self.has_new_voice,
-            "skus": CatalogueRow.objects.filter(owner=self.owner).order_by("sku").values_list("sku", "name")[:SKUS_SHOWN],
+            "skus": products.skus_of(self.owner),
             "rank": self.rank,
             "cost": self.cost,
             "hold": self._hold(),
