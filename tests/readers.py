@@ -333,7 +333,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.writing.orders:with_voice": "voice_of",
         "campaigns.views.pages_many:_read": "file pasted",
         "campaigns.views.pages_many:_changed": "remove",
-        "campaigns.views.pages_catalogue:page": "sku",
+        "campaigns.views.pages_catalogue:_delete": "sku",
         "campaigns.views.written:version": "voice",
         "campaigns.views.written_batch:_picked": "standing order",
         "campaigns.views.webhooks:switch": "active",
