@@ -205,7 +205,7 @@ def _queued_before(request: HttpRequest, batch: int, *, unsaved: bool = False) -
 def _emptied(request: HttpRequest, saved: PageDraft, owner: User) -> HttpResponse:
     """Discard a draft whose last row was removed, and show the form for a file."""
     drafts.discard(owner, MANY, saved.pk)
-    messages.success(request, f"The last row of {saved.body['file']} was removed.")
+    messages.success(request, "The last row was removed. Choose another file.")
     return redirect("campaigns:page-many")
 
 

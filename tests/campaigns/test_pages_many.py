@@ -178,7 +178,7 @@ class TestACorrection:
         shown = upload(web, HEADER + line(2, kind="prodact"))
         assert post(web, shown, "", remove="2")["Location"] == MANY
         after = text_of(page(web))
-        assert "The last row of pages-spring.csv was removed." in after and "Choose a CSV file" in after
+        assert "The last row was removed. Choose another file." in after and "Choose a CSV file" in after
         assert not PageDraft.objects.exists()
 
     def test_in_a_file_starts_from_the_wrong_rows_with_reasons(self, web: Client) -> None:
