@@ -329,11 +329,11 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.schedules:_only_looks": "preset",
         "campaigns.views.webhooks:_typed": "url description events",
         "campaigns.writing.orders:read": "page_type target_url language keywords brand_voice brief product_data skus"
-        " competitor_urls content_status deadline skip_quality_check",
+        " competitor_urls questions content_status deadline skip_quality_check",
         "campaigns.writing.orders:with_voice": "voice_of",
         "campaigns.views.pages_many:_read": "file pasted",
         "campaigns.views.pages_many:_changed": "remove",
-        "campaigns.views.pages_catalogue:page": "sku",
+        "campaigns.views.pages_catalogue:_delete": "sku",
         "campaigns.views.written:version": "voice",
         "campaigns.views.written_batch:_picked": "standing order",
         "campaigns.views.webhooks:switch": "active",

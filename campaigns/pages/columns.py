@@ -20,6 +20,8 @@ COLUMNS = (
     "content_status",
     "deadline",
     "competitor_urls",
+    "questions",
+    "skip_quality_check",
 )
 NEEDED = ("page_type", "target_url", "keywords", "language")
 REASONS = "reasons"  # of `table.with_reasons`; ignored when such a file is read again
@@ -33,7 +35,11 @@ _ALIASES = {  # what may be meant by other names; we ask, as such a column may b
     "searches": "monthly_searches",
     "competitors": "competitor_urls",
     "prompt": "brief",
+    "seo": "questions",
+    "seo.questions": "questions",
+    "faq": "questions",
 }
+_API_ONLY = re.compile(r"seo\..*|related|links")  # inputs of a page, never a fact of a product
 _SAME = {"sku": "skus"}  # taken without asking
 ATTRIBUTE = "product.attributes."
 _PRODUCT = tuple(f"product.{key}" for key in product_data.KEYS if key != "attributes")
@@ -75,4 +81,6 @@ def _hint(name: str) -> str:
         return f" Did you mean {_ALIASES[text]}?"
     if f"product.{text}" in _PRODUCT:
         return f" Did you mean product.{text}?"
+    if _API_ONLY.fullmatch(text):
+        return " Remove it: only the API takes it."
     return wording.did_you_mean(text, [*COLUMNS, *_PRODUCT]) or f" Remove it, or call it {ATTRIBUTE}{wording.line(name)[:40]}."

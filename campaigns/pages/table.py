@@ -23,6 +23,9 @@ from queue_app.work.intake import JOBS_MOST as ROWS_MOST
 from queue_app.work.pipeline import Objection
 
 _LIST = re.compile(r"[;|\n]")
+_QUESTIONS = re.compile(r"[|\n]")  # a question may have a semicolon
+_FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
+_FIELDS = {"prompt": "brief", "seo": "questions"}  # of a request, whose columns have other names
 _GROUPED = re.compile(r"\d{1,3}([ ,.'’\u00a0\u202f]\d{3})+")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.(\d{1,2})\.(\d{4})")
 
@@ -155,6 +158,8 @@ def template() -> str:
         "content_status": "outdated",
         "deadline": "",
         "competitor_urls": "",
+        "questions": "Do they grip wet rock? | Can they be washed?",
+        "skip_quality_check": "no",
     }
     return spreadsheet.BOM + spreadsheet.line(example) + spreadsheet.line(example.values())
 
@@ -219,9 +224,11 @@ class _Row:
             "competitor_urls": [url for part in _LIST.split(self._cell("competitor_urls")) for url in part.split()],
             "sku_count": self._count("sku_count"),
             "monthly_searches": self._count("monthly_searches"),
+            "seo": self._seo(),
+            "skip_quality_check": self._flag("skip_quality_check"),
             **self._product(),
         }
-        return {key: value for key, value in found.items() if value not in ("", None, [])}
+        return {key: value for key, value in found.items() if value not in ("", None, [], {})}
 
     def _language(self) -> str:
         text = self._cell("language")
@@ -243,6 +250,17 @@ class _Row:
             return int(re.sub(r"\D", "", text))
         self._wrong(column, "Enter a whole number, such as 12400.")
         return None
+
+    def _seo(self) -> dict[str, Any]:
+        found = [question for part in _QUESTIONS.split(self._cell("questions")) if (question := wording.line(part))]
+        return {"questions": found} if found else {}
+
+    def _flag(self, column: str) -> bool | None:
+        """Return whether it says yes; ``None`` for no."""
+        said = _FLAGS.get(self._cell(column).lower())
+        if said is None:
+            self._wrong(column, "Write yes or no.")
+        return said or None
 
     def _deadline(self) -> datetime | None:
         """Return the deadline: a day means its end."""
@@ -312,10 +330,10 @@ class _Row:
 
     def _column_of(self, field: str) -> str:
         """Return the column that a field of the request came from, or would have."""
-        name = "brief" if field == "prompt" else field.removeprefix("metadata.")
+        name = field.removeprefix("metadata.")
         head = name.partition(".")[0]
         if head not in {"product", "products"}:
-            return head
+            return _FIELDS.get(head, head)
         exact = re.sub(r"^products(\.\d+)?", "product", name)
         used = [column for column in ("skus", "product", exact, "product.name") if self._cell(column)]
         present = [column for column in (exact, "product.name", "skus", "product") if column in self.row.cells]

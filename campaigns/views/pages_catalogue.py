@@ -26,21 +26,40 @@ A_PAGE = 50
 SEARCH_MOST = 200  # characters
 WORDS_MOST = 6
 TOLD_MOST = 20  # rows of an import that are named
+NAMED_MOST = 5  # products that the confirmation names
 FACTS_MOST = 4  # attributes of a product that its row shows
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the catalogue; on POST, import a file or pasted products, or delete the chosen rows."""
+    """Show the catalogue; on POST, import a file or pasted products, or delete the selected ones."""
     owner, do = viewer(request), request.POST.get("do", "")
     if do == "import":
         return _import(request, owner)
     if do == "delete":
-        deleted = products.delete(owner, request.POST.getlist("sku"))
-        messages.success(request, f"{counted(deleted, 'product')} deleted." if deleted else "Choose the products to delete.")
-        return redirect(f"{reverse('campaigns:page-catalogue')}{_query(request)}")
+        return _delete(request, owner)
     return _show(request, owner)
+
+
+def _delete(request: HttpRequest, owner: User) -> HttpResponse:
+    """Show the confirmation page; once it is confirmed, delete the selected products."""
+    here, skus = f"{reverse('campaigns:page-catalogue')}{_query(request)}", request.POST.getlist("sku")
+    chosen = list(CatalogueRow.objects.filter(owner=owner, sku__in=skus).order_by("sku").values_list("sku", "name"))
+    if not chosen:
+        messages.warning(request, "Select the products to delete." if not skus else "These products are deleted already.")
+        return redirect(here)
+    if not request.POST.get("sure"):
+        context = {
+            "chosen": chosen,
+            "named": chosen[:NAMED_MOST],
+            "more": max(0, len(chosen) - NAMED_MOST),
+            "action": here,
+            "at": clock.now(),
+        }
+        return render(request, "campaigns/pages/delete_products.html", context)
+    messages.success(request, f"{counted(products.delete(owner, skus), 'product')} deleted.")
+    return redirect(here)
 
 
 def _import(request: HttpRequest, owner: User) -> HttpResponse:

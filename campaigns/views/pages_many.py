@@ -24,7 +24,8 @@ from campaigns.pages.grid import BYTES_MOST, FileRefused
 from campaigns.pages.table import TableRow
 from campaigns.views.pages_new import REFUSALS, offer_of, uuid_of
 from campaigns.writing import drafts, launch, sheets
-from campaigns.writing.drafts import MANY, Body
+from campaigns.writing.drafts import MANY, AlreadyMade, Body
+from campaigns.writing.launch import DraftGone
 from campaigns.writing.sheets import PageSheet
 from queue_app import clock
 from queue_app.models import User
@@ -50,13 +51,17 @@ OTHERS = {
     "brief": "Brief",
     "skus": "SKUs",
     "product": "Product data, JSON",
-    "sku_count": "Products",
+    "sku_count": "SKU count",
     "monthly_searches": "Searches a month",
     "content_status": "Content now",
     "competitor_urls": "Pages of competitors",
+    "questions": "Questions people ask",
+    "skip_quality_check": "Skip the quality check, yes or no",
 }
 LABELS = SHOWN | OTHERS
 _CELL = re.compile(r"cell\.(\d{1,9})\.(.{1,200})", re.S)
+_QUEUED_BEFORE = "These pages were already queued."
+_UNSAVED = "Your last changes came too late and were not saved."
 _OTHER_FILE = "Another file was opened in another tab. Nothing was changed or generated. Check these rows."
 
 
@@ -76,7 +81,7 @@ class ShownCell:
 
     @property
     def is_long(self) -> bool:
-        return len(self.text) > LONG or "\n" in self.text or self.name in ("brief", "product")
+        return len(self.text) > LONG or "\n" in self.text or self.name in ("brief", "product", "questions")
 
 
 @dataclass(frozen=True)
@@ -103,13 +108,17 @@ def many(request: HttpRequest) -> HttpResponse:
         return _read(request, owner, at=at)
     key = uuid_of(request.POST.get("draft", ""))
     posted = PageDraft.objects.filter(pk=key, owner=owner, form=MANY).first()
-    if posted and posted.made is not None:
-        messages.success(request, "These pages were already queued. No duplicates were created.")
-        return redirect("campaigns:page-batch", posted.made)
-    saved = _changed(request, owner, posted, at=at)
-    if saved is None:
-        return _show(request, drafts.open_of(owner, MANY), at=at, refusal=_OTHER_FILE, status=409)
-    return _generate(request, saved, owner, at=at) if do == "generate" else _show(request, saved, at=at)
+    try:
+        saved = _changed(request, owner, posted, at=at)
+        if saved is None:
+            return _show(request, drafts.open_of(owner, MANY), at=at, refusal=_OTHER_FILE, status=409)
+        if saved.made is not None:
+            return _queued_before(request, saved.made)
+        if not saved.body["rows"]:
+            return _emptied(request, saved, owner)
+        return _generate(request, saved, owner, at=at) if do == "generate" else _show(request, saved, at=at)
+    except AlreadyMade as found:
+        return _queued_before(request, found.made, unsaved=True)
 
 
 @never_cache
@@ -118,8 +127,14 @@ def many(request: HttpRequest) -> HttpResponse:
 def look(request: HttpRequest) -> HttpResponse:
     """Save the changed cells and return the rows and the price, as htmx asks at every change."""
     owner, at = viewer(request), clock.now()
-    posted = PageDraft.objects.filter(pk=uuid_of(request.POST.get("draft", "")), owner=owner, form=MANY, made=None).first()
-    saved = _changed(request, owner, posted, at=at)
+    posted = PageDraft.objects.filter(pk=uuid_of(request.POST.get("draft", "")), owner=owner, form=MANY).first()
+    try:
+        saved = _changed(request, owner, posted, at=at)
+    except AlreadyMade as found:
+        messages.warning(request, f"{_QUEUED_BEFORE} {_UNSAVED}")
+        return HttpResponse(headers={"HX-Redirect": reverse("campaigns:page-batch", args=[found.made])})
+    if saved and saved.made is not None:  # the button was pressed while this was on its way
+        return HttpResponse(headers={"HX-Redirect": reverse("campaigns:page-batch", args=[saved.made])})
     shown = saved or drafts.open_of(owner, MANY)
     if shown is None:
         return HttpResponse(headers={"HX-Redirect": reverse("campaigns:page-many")})
@@ -161,9 +176,13 @@ def _read(request: HttpRequest, owner: User, *, at: datetime) -> HttpResponse:
 
 
 def _changed(request: HttpRequest, owner: User, posted: PageDraft | None, *, at: datetime) -> PageDraft | None:
-    """Save the cells that were sent; ``None`` if they are those of a draft that is no longer open."""
-    if posted is None:
-        return None
+    """
+    Save the cells that were sent. Return the draft, which may be queued by now; ``None`` if it is no longer there.
+
+    :raises AlreadyMade: it was queued meanwhile, with other cells.
+    """
+    if posted is None or posted.made is not None:
+        return posted
     changes: dict[int, dict[str, str]] = {}
     for name in request.POST:
         if found := _CELL.fullmatch(name):
@@ -174,6 +193,22 @@ def _changed(request: HttpRequest, owner: User, posted: PageDraft | None, *, at:
     return drafts.save(owner, MANY, body, draft=posted.pk, at=at)
 
 
+def _queued_before(request: HttpRequest, batch: int, *, unsaved: bool = False) -> HttpResponse:
+    """Go to the batch that these rows became. ``unsaved``: some cells were changed too late."""
+    if unsaved:
+        messages.warning(request, f"{_QUEUED_BEFORE} {_UNSAVED}")
+    else:
+        messages.success(request, f"{_QUEUED_BEFORE} No duplicates were created.")
+    return redirect("campaigns:page-batch", batch)
+
+
+def _emptied(request: HttpRequest, saved: PageDraft, owner: User) -> HttpResponse:
+    """Discard a draft whose last row was removed, and show the form for a file."""
+    drafts.discard(owner, MANY, saved.pk)
+    messages.success(request, "The last row was removed. Choose another file.")
+    return redirect("campaigns:page-many")
+
+
 def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: datetime) -> HttpResponse:
     """Queue all ready rows as one batch with the file's name; the others stay as a draft."""
     body: Body = saved.body
@@ -182,7 +217,7 @@ def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: dateti
         return _show(request, saved, at=at, refusal="Nothing was generated. No row is ready yet.", status=422)
     others = sheets.rest(body, [row.number for row in sheet.wrong])
     try:
-        batch, _ = launch.write_draft(
+        batch, is_new = launch.write_draft(
             saved,
             sheet.wanted,
             shown=offer_of(request.POST),
@@ -201,7 +236,10 @@ def _generate(request: HttpRequest, saved: PageDraft, owner: User, *, at: dateti
         words = _by_row(found, sheet)
         return _show(request, saved, at=at, refusal=f"Nothing was generated. {words}", status=422)
     except REFUSALS as found:
-        return _show(request, saved, at=at, refusal=f"Nothing was generated. {found}", status=422)
+        left = drafts.open_of(owner, MANY) if isinstance(found, DraftGone) else saved
+        return _show(request, left, at=at, refusal=f"Nothing was generated. {found}", status=422)
+    if not is_new:
+        return _queued_before(request, batch)
     count = len(sheet.ready)
     messages.success(request, f"{counted(count, 'page')} {'is' if count == 1 else 'are'} queued.")
     return redirect("campaigns:page-batch", batch)

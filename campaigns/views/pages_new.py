@@ -16,12 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from campaigns import holds
 from campaigns.actions import NotAsShown, Offer
-from campaigns.models import Brand, CatalogueRow, PageDraft
+from campaigns.models import Brand, PageDraft
 from campaigns.pages import plan
 from campaigns.pages.types import PageType
-from campaigns.writing import drafts, launch, orders
-from campaigns.writing.drafts import ONE, AlreadyMade, Body
-from campaigns.writing.launch import WritingRefused
+from campaigns.writing import drafts, launch, orders, products
+from campaigns.writing.drafts import MANY, ONE, AlreadyMade, Body
+from campaigns.writing.launch import DraftGone, WritingRefused
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
@@ -32,8 +32,8 @@ from queue_app.ui.access import viewer
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 REFUSALS = (WritingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused)
-SKUS_SHOWN = 500  # as suggestions of the field
 UNNOTED = ("brand", "voice_of", "skip_quality_check")  # fields that can't be wrong
+_NOT_DISCARDED = "Nothing was discarded. The draft was queued or replaced in another tab."
 # what must be there, as the summary names it while it is still empty
 NEEDED = {"target_url": "a target URL", "keywords": "a keyword"}
 
@@ -106,15 +106,17 @@ def look(request: HttpRequest) -> HttpResponse:
 def discard(request: HttpRequest, form: str) -> HttpResponse:
     """Show the confirmation page; on POST, delete the open draft of one page or of many."""
     owner, back = viewer(request), "campaigns:page-new" if form == ONE else "campaigns:page-many"
+    if request.method == "POST":
+        if drafts.discard(owner, form, uuid_of(request.POST.get("draft", ""))):
+            messages.success(request, "Draft discarded.")
+        else:
+            messages.warning(request, _NOT_DISCARDED)
+        return redirect(back)
     opened = drafts.open_of(owner, form)
     if opened is None:
         return redirect(back)
-    if request.method == "POST":
-        drafts.discard(owner, form, uuid_of(request.POST.get("draft", "")))
-        messages.success(request, "Draft discarded.")
-        return redirect(back)
-    rows = len(opened.body.get("rows", ()))
-    what = f"{opened.body['file']}, {counted(rows, 'row')}" if rows else opened.body["keywords"] or opened.body["target_url"]
+    body = opened.body
+    what = f"{body['file']}, {counted(len(body['rows']), 'row')}" if form == MANY else body["keywords"] or body["target_url"]
     context = {"draft": opened, "what": what, "back": reverse(back), "at": clock.now()}
     return render(request, "campaigns/pages/discard.html", context)
 
@@ -188,8 +190,11 @@ class PageForm:
         except NotAsShown:
             price = counted(self.cost.tickets, "ticket") if self.cost else "not known"
             self.refusal = f"Not generated yet: the price is now {price}. Press Generate again to confirm."
+        except AlreadyMade as found:
+            self.conflict, self.key, self.saved = found.made, uuid.uuid4(), None
         except REFUSALS as refusal:
             self.refusal = f"Nothing was generated. {refusal}"
+            self.saved = None if isinstance(refusal, DraftGone) else self.saved
         else:
             return job
         return None
@@ -221,7 +226,7 @@ class PageForm:
             "brands": self._brands(),
             "brand": Brand.objects.named(self.body["brand"]) if self.owner.is_staff else None,
             "has_new_voice": self.has_new_voice,
-            "skus": CatalogueRow.objects.filter(owner=self.owner).order_by("sku").values_list("sku", "name")[:SKUS_SHOWN],
+            "skus": products.skus_of(self.owner),
             "rank": self.rank,
             "cost": self.cost,
             "hold": self._hold(),

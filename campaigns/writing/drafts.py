@@ -46,26 +46,35 @@ def save(owner: User, form: str, body: Body, *, draft: uuid.UUID, at: datetime) 
         PageDraft.objects.filter(owner=owner, form=form, made=None).delete()
         key = uuid.uuid4() if PageDraft.objects.filter(pk=draft).exists() else draft
         return PageDraft.objects.create(pk=key, owner=owner, form=form, body=body, updated_at=at)
-    if mine.made is not None:
-        if mine.body.get(MADE_OF) != _sha256(body):
-            raise AlreadyMade(mine.made)
-    elif mine.body != body:
+    if made_of(mine, body) is None and mine.body != body:
         mine.body, mine.updated_at = body, at
         mine.save(update_fields=["body", "updated_at"])
     return mine
 
 
-def mark_made(draft: PageDraft, made: int, rest: Body | None, *, at: datetime) -> None:
-    """Record what a draft became, in the caller's transaction that holds its lock. ``rest`` stays open, as a new draft."""
-    draft.body, draft.made, draft.updated_at = {MADE_OF: _sha256(draft.body)}, made, at
+def made_of(locked: PageDraft, body: Body) -> int | None:
+    """
+    Return the job or batch that a draft became; ``None`` while it is open. The caller holds its lock.
+
+    :raises AlreadyMade: the draft was queued with another body.
+    """
+    if locked.made is not None and locked.body.get(MADE_OF) != _sha256(body):
+        raise AlreadyMade(locked.made)
+    return locked.made
+
+
+def mark_made(draft: PageDraft, body: Body, made: int, rest: Body | None, *, at: datetime) -> None:
+    """Record what this body of a draft became. The caller holds its lock. ``rest`` stays open, as a new draft."""
+    draft.body, draft.made, draft.updated_at = {MADE_OF: _sha256(body)}, made, at
     draft.save(update_fields=["body", "made", "updated_at"])
     if rest is not None:
         PageDraft.objects.create(owner_id=draft.owner_id, form=draft.form, body=rest, updated_at=at)
 
 
-def discard(owner: User, form: str, draft: uuid.UUID) -> None:
-    """Delete the open draft with this id."""
-    PageDraft.objects.filter(pk=draft, owner=owner, form=form, made=None).delete()
+def discard(owner: User, form: str, draft: uuid.UUID) -> bool:
+    """Delete the open draft with this id, and return whether there was one: it may have been queued in the meantime."""
+    deleted, _ = PageDraft.objects.filter(pk=draft, owner=owner, form=form, made=None).delete()
+    return bool(deleted)
 
 
 def _sha256(body: Body) -> str:

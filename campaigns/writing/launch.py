@@ -15,7 +15,7 @@ from django.db import transaction
 from campaigns import actions
 from campaigns.actions import NotAsShown, Offer
 from campaigns.models import Page, PageDraft
-from campaigns.writing.drafts import Body, mark_made
+from campaigns.writing.drafts import Body, made_of, mark_made
 from queue_app import tickets
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
@@ -45,6 +45,13 @@ class Wanted:
 
 class WritingRefused(Exception):
     """Pages can't be queued now. Nothing was written or reserved."""
+
+
+class DraftGone(WritingRefused):
+    """The draft was discarded or replaced meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("This draft was discarded or replaced in another tab.")
 
 
 @dataclass(frozen=True)
@@ -164,15 +171,19 @@ def write_draft(
 
     :param rest: what stays, as a draft of its own.
     :raises NotAsShown: the number of pages or their price differs from ``shown``.
+    :raises AlreadyMade: the draft was queued with another body, from another tab.
+    :raises DraftGone: it was discarded or replaced.
     """
-    locked = PageDraft.objects.select_for_update().get(pk=draft.pk)
-    if locked.made is not None:
-        return locked.made, False
+    locked = PageDraft.objects.select_for_update().filter(pk=draft.pk).first()
+    if locked is None:
+        raise DraftGone
+    if (before := made_of(locked, draft.body)) is not None:
+        return before, False
     owner = User.objects.get(pk=locked.owner_id)
     batch, jobs = write(owner, wanted, at=at, actor=actor, batch_name=batch_name)
     _check(jobs, shown)
     made = batch.pk if batch else jobs[0].pk
-    mark_made(locked, made, rest, at=at)
+    mark_made(locked, draft.body, made, rest, at=at)
     return made, True
 
 

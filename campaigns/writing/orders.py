@@ -25,14 +25,14 @@ from queue_app.work.pipeline import Objection
 
 FIELDS = (
     *("page_type", "target_url", "language", "keywords", "brand", "voice_of", "brand_voice", "brief", "product_data", "skus"),
-    *("competitor_urls", "sku_count", "monthly_searches", "content_status", "deadline", "skip_quality_check"),
+    *("competitor_urls", "questions", "sku_count", "monthly_searches", "content_status", "deadline", "skip_quality_check"),
 )
 STATUSES = {"": "Not known", "missing": "Missing", "outdated": "Outdated", "current": "Up to date"}
 DIGITS_MOST = 9  # of a number of products or searches
 NEEDED = ("page_type", "target_url", "keywords", "language")
-NAMES = {"sku_count": "products", "monthly_searches": "searches a month"}
+NAMES = {"sku_count": "SKUs", "monthly_searches": "searches a month"}
 # field of the metadata → field of the form
-_SHOWN_AT = {"product": "product_data", "products": "product_data", "prompt": "brief", "seo": "product_data"}
+_SHOWN_AT = {"product": "product_data", "products": "product_data", "prompt": "brief", "seo": "questions"}
 
 
 def blank() -> Body:
@@ -76,6 +76,7 @@ class Order:
 def read(body: Body, owner: User, *, at: datetime) -> Order:
     """Read the fields of the form of one page."""
     order = Order(Wanted({}))
+    questions = [line.strip() for line in body["questions"].splitlines() if line.strip()]
     products = [*_from_catalogue(body["skus"], owner, order), *_pasted(body["product_data"], order)]
     metadata: dict[str, Any] = {
         "page_type": body["page_type"],
@@ -85,6 +86,7 @@ def read(body: Body, owner: User, *, at: datetime) -> Order:
         "brand_voice": body["brand_voice"].strip(),
         **_products(body["page_type"], products),
         "competitor_urls": body["competitor_urls"].split(),
+        "seo": {"questions": questions} if questions else {},
         "content_status": body["content_status"],
         "skip_quality_check": bool(body["skip_quality_check"]),
     }

@@ -1,5 +1,6 @@
 """Downloads of a batch of pages: their files as a ZIP that is streamed, and what they are and how they were checked as CSV."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from queue_app.rules import spreadsheet
 
 KINDS = (Asset.Kind.PAGE, Asset.Kind.MARKDOWN, Asset.Kind.JSON_LD)
 SLUG_MOST = 60  # characters
+_FILE_ENDING = re.compile(r"\.(csv|tsv|txt)$", re.I)
 CHUNK = 200  # rows read at a time
 Checks = Sequence[Mapping[str, str]]
 _HEADS = (
@@ -25,8 +27,9 @@ _HEADS = (
 
 
 def file_name(batch: Batch, ending: str) -> str:
-    """Return a name such as ``pages-12-spring-shoes.csv``."""
-    return f"pages-{batch.pk}-{slugify(batch.name)[:SLUG_MOST]}".rstrip("-") + ending
+    """Return a name such as ``pages-12-spring-shoes.csv``, without the ending of the file that the batch came from."""
+    name = _FILE_ENDING.sub("", batch.name)
+    return f"pages-{batch.pk}-{slugify(name)[:SLUG_MOST]}".rstrip("-") + ending
 
 
 def approved(pages: QuerySet[Page]) -> QuerySet[Page]:

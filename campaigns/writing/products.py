@@ -5,6 +5,7 @@ A product is kept as it was given. An import keeps every valid row, all of one p
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ LEVELS_MOST = 8
 _ENGLISH = LANGUAGES["en"]  # for checks alone: what is kept is in no language yet
 _ATTRIBUTES = "attributes."
 NEEDED = ("sku", "name")
+_SEPARATOR = re.compile(r"[,;|]")  # of SKUs in the form or a CSV file, as are line breaks
 _Row = tuple[int, dict[str, Any], list[CellProblem]]
 
 
@@ -89,9 +91,9 @@ def look_up(owner: User, skus: Collection[str]) -> dict[str, dict[str, Any]]:
     return {row.sku: row.data for row in found}
 
 
-def skus_of(owner: User, most: int = 500) -> list[str]:
-    """Return the first SKUs of the owner's catalogue, as suggestions."""
-    return [*CatalogueRow.objects.filter(owner=owner).order_by("sku").values_list("sku", flat=True)[:most]]
+def skus_of(owner: User, most: int = 500) -> list[tuple[str, str]]:
+    """Return the first SKUs of the owner's catalogue with their products' names, as suggestions."""
+    return [*CatalogueRow.objects.filter(owner=owner).order_by("sku").values_list("sku", "name")[:most]]
 
 
 def delete(owner: User, skus: Collection[str]) -> int:
@@ -135,6 +137,9 @@ def _problems(product: Mapping[str, Any]) -> Iterator[CellProblem]:
     found = reader.product()
     if not found.sku and not any(one.field == "product.sku" for one in reader.objections):
         yield CellProblem("sku", "Add the SKU: pages name the product by it.")
+    given = product.get("sku")
+    if _SEPARATOR.search(found.sku) or (isinstance(given, str) and len(given.strip().splitlines()) > 1):
+        yield CellProblem("sku", "Remove commas, semicolons, bars and line breaks: they separate SKUs from each other.")
     for objection in reader.objections:
         yield CellProblem(objection.field.removeprefix("product").removeprefix("."), objection.message)
 

@@ -96,6 +96,14 @@ def test_rows_with_errors_are_told_and_the_others_are_kept(owner: User) -> None:
     ]
 
 
+def test_a_sku_that_a_list_of_skus_would_cut_is_refused(owner: User) -> None:
+    named = [{"sku": sku, "name": "A"} for sku in ("A,1", "A;1", "A|1", "A\n1", {"name": "B,1"}, "A&amp;1", "A/1 ")]
+    found = imported(owner, named)
+    said = "Remove commas, semicolons, bars and line breaks: they separate SKUs from each other."
+    assert problems(found) == [(number, "sku", said) for number in range(1, 6)]
+    assert products.skus_of(owner) == [("A&1", "A"), ("A/1", "A")]
+
+
 def test_rows_of_json_with_errors_are_told_by_their_number(owner: User) -> None:
     deep: dict[str, Any] = {}
     for _ in range(9):
@@ -151,7 +159,7 @@ def test_products_of_others_are_unknown(owner: User) -> None:
     assert products.delete(other, ["F2", "F9"]) == 1
     assert [*products.look_up(other, ["F2", "F3"])] == ["F3"]
     assert products.look_up(owner, ["F2"])["F2"]["name"] == "Fell 2"
-    assert (products.skus_of(owner), products.skus_of(owner, 1)) == (["F2", "F3"], ["F2"])
+    assert (products.skus_of(owner), products.skus_of(owner, 1)) == ([("F2", "Fell 2"), ("F3", "Fell 3")], [("F2", "Fell 2")])
 
 
 def test_many_products_take_few_queries(owner: User, django_assert_max_num_queries: Any) -> None:

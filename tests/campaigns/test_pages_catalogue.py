@@ -46,12 +46,19 @@ def test_products_are_imported_shown_searched_and_deleted(web: Client, owner: Us
 
     other = client_for(UserFactory(staff=True))
     assert "No products yet" in said(other)
-    other.post(CATALOGUE, {"do": "delete", "sku": ["F-1"]})
+    other.post(CATALOGUE, {"do": "delete", "sku": ["F-1"], "sure": "yes"})
+    asked = html.unescape(text_of(html_of(web.post(f"{CATALOGUE}?search=fell", {"do": "delete", "sku": ["F-1", "F-2", "X"]}))))
+    assert "Delete 2 products? Fell 1 (F-1), Fell 2 (F-2)." in asked and "You can't undo this." in asked
     assert CatalogueRow.objects.count() == 3
 
-    web.post(CATALOGUE, {"do": "delete", "sku": ["F-1", "F-2"]})
+    sure = {"do": "delete", "sku": ["F-1", "F-2"], "sure": "yes"}
+    assert web.post(f"{CATALOGUE}?search=fell", sure)["Location"] == f"{CATALOGUE}?search=fell"
     assert list(CatalogueRow.objects.values_list("sku", flat=True)) == ["F-3"]
     assert "2 products deleted." in said(web)
+    web.post(CATALOGUE, sure)
+    assert "These products are deleted already." in said(web)
+    web.post(CATALOGUE, {"do": "delete"})
+    assert "Select the products to delete." in said(web)
 
 
 def test_an_import_names_the_rows_that_it_leaves_out(web: Client, owner: User) -> None:

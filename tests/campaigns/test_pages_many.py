@@ -13,7 +13,7 @@ from django.test import Client
 
 from campaigns.actions import Offer
 from campaigns.models import CatalogueRow, Page, PageDraft
-from campaigns.writing import launch, sheets
+from campaigns.writing import drafts, launch, sheets
 from queue_app import clock
 from queue_app.models import Batch, Job, User, Wallet
 from tests.campaigns.test_page import text_of
@@ -174,6 +174,13 @@ class TestACorrection:
         after = html_of(post(web, shown, "", remove="5"))
         assert list(rows(after)) == [3, 4, 6]
 
+    def test_that_removes_the_last_row_discards_the_draft(self, web: Client) -> None:
+        shown = upload(web, HEADER + line(2, kind="prodact"))
+        assert post(web, shown, "", remove="2")["Location"] == MANY
+        after = text_of(page(web))
+        assert "The last row was removed. Choose another file." in after and "Choose a CSV file" in after
+        assert not PageDraft.objects.exists()
+
     def test_in_a_file_starts_from_the_wrong_rows_with_reasons(self, web: Client) -> None:
         upload(web, DAMAGED)
         answer = web.get("/pages/new/many/wrong.csv")
@@ -202,6 +209,58 @@ class TestALaunch:
 
         again = post(web, shown, "generate")  # a double click, a reload, or back and again
         assert again["Location"] == f"/pages/batches/{batch.pk}/" and Job.objects.count() == 2
+
+    @pytest.mark.parametrize(
+        ("late", "live", "said"),
+        [
+            ({}, False, "These pages were already queued. No duplicates were created."),
+            ({"cell.3.page_type": "guide"}, False, "Your last changes came too late and were not saved."),
+            ({}, True, "2 pages are queued."),
+            ({"cell.3.page_type": "guide"}, True, "Your last changes came too late and were not saved."),
+        ],
+    )
+    def test_that_overtakes_another_request_of_its_rows_leads_both_to_the_batch(
+        self, web: Client, monkeypatch: pytest.MonkeyPatch, late: dict[str, str], live: bool, said: str
+    ) -> None:
+        shown = upload(web, DAMAGED)
+        change = sheets.changed
+
+        def overtaken(*asked: Any, **more: Any) -> Any:
+            monkeypatch.setattr(sheets, "changed", change)
+            assert post(web, shown, "generate").status_code == 302
+            return change(*asked, **more)
+
+        monkeypatch.setattr(sheets, "changed", overtaken)
+        answer = post(web, shown, "generate", live=live, **late)
+
+        batch = Batch.objects.get()
+        assert answer["HX-Redirect" if live else "Location"] == f"/pages/batches/{batch.pk}/" and Job.objects.count() == 2
+        assert said in text_of(html_of(web.get(f"/pages/batches/{batch.pk}/")))
+        assert list(rows(page(web))) == [3, 4, 5, 6]
+
+    def test_of_a_draft_that_another_tab_changes_or_discards_meanwhile_makes_what_was_pressed_or_nothing(
+        self, web: Client, owner: User
+    ) -> None:
+        upload(web, HEADER + line(2) + line(3))
+        first, second = drafts.open_of(owner, drafts.MANY), drafts.open_of(owner, drafts.MANY)
+        assert first and second
+        second = drafts.save(owner, drafts.MANY, sheets.changed(second.body, {}, without=[3]), draft=second.pk, at=NOON)
+
+        def write(draft: PageDraft) -> tuple[int, bool]:
+            wanted = sheets.look(draft.body, owner, at=NOON).wanted
+            return launch.write_draft(
+                draft, wanted, shown=Offer(len(wanted), len(wanted)), at=NOON, actor=owner.username, batch_name="pages.csv"
+            )
+
+        made, _ = write(first)
+        assert Job.objects.count() == 2 and write(first) == (made, False)
+        with pytest.raises(drafts.AlreadyMade):
+            write(second)
+        assert not drafts.discard(owner, drafts.MANY, first.pk) and PageDraft.objects.exists()
+        PageDraft.objects.all().delete()
+        with pytest.raises(launch.DraftGone):
+            write(first)
+        assert Job.objects.count() == 2
 
     def test_of_corrected_rows_is_a_batch_of_its_own(self, web: Client) -> None:
         post(web, upload(web, DAMAGED), "generate")

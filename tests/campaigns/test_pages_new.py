@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from campaigns.models import Brand, CatalogueRow, PageDraft
+from campaigns.writing import launch
 from queue_app import clock
 from queue_app.models import GenerationModel, Job, ModelRoute, User, Wallet
 from tests.campaigns.test_page import text_of
@@ -135,13 +136,14 @@ class TestWhatFollowsFromAChange:
         ("typed", "name", "said"),
         [
             ({"target_url": "nordfell.no/en/fell-1"}, "target_url", "https://"),
-            ({"sku_count": "many"}, "sku_count", "Enter a whole number of products, such as 1200."),
+            ({"sku_count": "many"}, "sku_count", "Enter a whole number of SKUs, such as 1200."),
             ({"deadline": "2020-01-01"}, "deadline", "The deadline has passed. Choose a later date, or leave it empty."),
             ({"deadline": "soon"}, "deadline", "Enter a date, such as 2026-12-01."),
             ({"language": "tlh"}, "language", "Unknown language"),
             ({"product_data": '{"name": "Fell", "price": "1,299"}'}, "product_data", "Enter a number with a point"),
             ({"product_data": "{broken"}, "product_data", "This is not JSON"),
             ({"skus": "X-1"}, "skus", "Not in your catalogue: “X-1”."),
+            ({"questions": "Which size?\n" + "x" * 301}, "questions", "Too long: 301 of 300 characters."),
             ({"competitor_urls": "https://a.example\nftp://b.example"}, "competitor_urls", "https"),
         ],
     )
@@ -171,7 +173,10 @@ class TestProducts:
 
 class TestALaunch:
     def test_queues_one_page_as_the_api_would(self, tab: Tab, owner: User) -> None:
-        tab.post("generate", **shoe(sku_count="140", competitor_urls="https://a.example/x,y\nhttps://b.example/"))
+        asked = "Which size fits, and why?\n\n Do they grip wet rock? "
+        tab.post(
+            "generate", **shoe(questions=asked, sku_count="140", competitor_urls="https://a.example/x,y\nhttps://b.example/")
+        )
         job = Job.objects.get()
         assert tab.answer["Location"] == f"/pages/{job.pk}/"
         assert (job.kind_id, job.model_id, job.prompt, job.label) == (
@@ -181,6 +186,7 @@ class TestALaunch:
         assert job.metadata["keywords"] == ["fell shoes", "wet rock grip"]
         assert job.metadata["sku_count"] == 140 and "monthly_searches" not in job.metadata
         assert job.metadata["competitor_urls"] == ["https://a.example/x,y", "https://b.example/"]
+        assert job.metadata["seo"] == {"questions": ["Which size fits, and why?", "Do they grip wet rock?"]}
         assert job.notify and job.batch is None
         assert Wallet.objects.get(owner=owner).available == 1_000 - job.tickets
 
@@ -227,6 +233,28 @@ class TestALaunch:
         assert "fell shoes, wet rock grip" in text_of(html_of(web.get("/pages/new/discard/one/")))
         web.post("/pages/new/discard/one/", tab.hidden)
         assert not PageDraft.objects.exists() and "Not saved yet" in Tab(web).text
+
+    def test_is_not_discarded_once_it_is_queued(self, tab: Tab, web: Client) -> None:
+        tab.post(**shoe())
+        draft = dict(tab.hidden)
+        tab.post("generate")
+        web.post("/pages/new/discard/one/", draft)
+        assert "Nothing was discarded. The draft was queued or replaced in another tab." in Tab(web).text
+
+    def test_of_a_draft_that_is_discarded_at_that_moment_makes_nothing(
+        self, tab: Tab, web: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = launch.write_draft
+
+        def discarded(*asked: Any, **more: Any) -> Any:
+            web.post("/pages/new/discard/one/", tab.hidden)
+            return write(*asked, **more)
+
+        tab.post(**shoe())
+        monkeypatch.setattr(launch, "write_draft", discarded)
+        tab.post("generate")
+        assert "Nothing was generated. This draft was discarded or replaced in another tab." in tab.text
+        assert "Not saved yet" in tab.text and not Job.objects.exists()
 
 
 def test_hostile_text_is_shown_as_text(tab: Tab) -> None:

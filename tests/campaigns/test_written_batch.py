@@ -13,7 +13,7 @@ from django.test import Client
 from campaigns import notices
 from campaigns.models import Page
 from campaigns.pages.types import Check
-from campaigns.writing import reviews
+from campaigns.writing import packing, reviews
 from queue_app import announce
 from queue_app.models import Asset, AuditEntry, Batch, Job, Notice, OutboxMessage, User
 from tests.campaigns.page_rows import CHECKS, fail, staged_page
@@ -179,6 +179,10 @@ class TestDownloads:
         assert [name for name in archive.namelist() if name.endswith(".html")] == ["1-trail-shoes.html", "2-etcpasswd.html"]
         assert archive.read("1-trail-shoes.md").startswith(b"# Trail running shoes for wet rock")
         assert b'"@context"' in archive.read("1-trail-shoes.jsonld")
+
+    @pytest.mark.parametrize(("name", "named"), [("spring.CSV", "spring"), ("v1.5", "v15"), (".csv", "")])
+    def test_are_named_without_the_ending_of_the_file_of_rows(self, name, named):
+        assert packing.file_name(Batch(pk=5, name=name), ".csv") == f"pages-5{named and '-' + named}.csv"
 
     def test_of_all_pages_name_what_is_missing(self, client, owner, batch):
         staged_page(owner, batch=batch, title="靴", verdict="reject")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.pages import grid, table
+from campaigns.pages import columns, grid, inputs, table
 from campaigns.pages.grid import FileRefused
 from campaigns.pages.languages import LANGUAGES
 from campaigns.pages.table import Rules, Table
@@ -101,6 +101,9 @@ class TestAFile:
             pytest.param(GOOD.replace("brief", "target url"), "target_url is here twice, under two names", id="under two names"),
             pytest.param(GOOD.replace("deadline", "dead line?"), "“dead line?”. Did you mean deadline?", id="a misspelt column"),
             pytest.param(GOOD.replace("deadline", "colour"), "or call it product.attributes.colour.", id="an unknown column"),
+            pytest.param(
+                GOOD.replace("deadline", "seo.links"), "“seo.links”. Remove it: only the API takes it.", id="of the API"
+            ),
             pytest.param(GOOD.replace("deadline", "price"), "Did you mean product.price?", id="a column of products"),
             pytest.param(GOOD.replace("language,brief", "language,"), "Column 5 has no name", id="a column without a name"),
             pytest.param(GOOD.replace("language", "lang"), "“lang”. Did you mean language?", id="a needed column renamed"),
@@ -227,6 +230,20 @@ def of_product(cells: str) -> Table:
     return read(f"{PRODUCTS}\n{page_type},https://nordfell.no/x,shoes|fell,en,{rest}\n")
 
 
+def asking(questions: str, skips: str) -> Table:
+    return read(
+        "page_type,target_url,keywords,language,skus,questions,Skip quality check\n"
+        f'product,https://nordfell.no/x,shoes,en,A1,"{questions}",{skips}\n'
+    )
+
+
+def test_every_input_of_a_page_is_a_column_or_called_one_of_the_api() -> None:
+    for key in inputs.KEYS:
+        with pytest.raises(FileRefused) as refusal:
+            columns.read((*columns.COLUMNS, key, "?"))
+        assert f"{columns.ATTRIBUTE}{key}" not in str(refusal.value)
+
+
 class TestProductsOfARow:
     @pytest.mark.parametrize(
         ("cells", "metadata"),
@@ -245,6 +262,25 @@ class TestProductsOfARow:
         assert errors(found) == {}
         assert {key: found.ready[0].metadata[key] for key in metadata} == metadata
         assert found.ready[0].metadata["keywords"] == ["shoes", "fell"]
+
+    @pytest.mark.parametrize(
+        ("questions", "skips", "metadata"),
+        [
+            ("Do they grip; also in rain? | Which size?", "Yes", (["Do they grip; also in rain?", "Which size?"], True)),
+            ("Which size?\n\nHow heavy?", "false", (["Which size?", "How heavy?"], None)),
+            (" | ", "", (None, None)),
+        ],
+    )
+    def test_have_questions_and_may_skip_the_quality_check(self, questions: str, skips: str, metadata: tuple[Any, Any]) -> None:
+        found = asking(questions, skips)
+        assert errors(found) == {}
+        told = found.ready[0].metadata
+        assert (told.get("seo", {}).get("questions"), told.get("skip_quality_check")) == metadata
+
+    def test_name_wrong_questions_and_flags_by_their_columns(self) -> None:
+        told = errors(asking("x" * 301, "maybe"))[2]
+        assert told["skip_quality_check"] == "Write yes or no."
+        assert told["questions"].startswith("Too long: 301 of 300 characters.")
 
     def test_come_from_columns(self) -> None:
         attributes = "product.attributes.Weight,product.attributes.Drop,product.attributes.Max temp"
