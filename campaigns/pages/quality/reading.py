@@ -33,7 +33,10 @@ FEW_WORDS = 60  # a figure from fewer words says nothing
 NEAR = 0.15  # so far outside its bounds, a length is only a warning
 SURE = 0.9
 LEAST_CHARACTERS = 200
-_SENTENCE = re.compile(r"[^.!?。！？\n]+")
+_LOWER = "a-zß-öø-ÿąćęłńśźżœ"
+# after these a point ends no sentence: “129.90”, “z.B.”, “approx. five”, “z. B.”, “2. März 2026”
+_GOES_ON = rf"\w|[ \xa0]{{1,2}}[{_LOWER}]|(?<=\b\w\.)[ \xa0]\w\.|(?<=\d\.)[ \xa0]{{1,2}}[^\W\d_]{{3,12}} \d{{4}}"
+_SENTENCE = re.compile(rf"(?:[^.!?。！？\n]|\.(?={_GOES_ON}))+")
 _WORD = re.compile(r"[^\W\d_]+")
 
 

@@ -111,6 +111,20 @@ def test_a_bad_page_fails_its_check(name, document, components, found):
     assert name == "Facts" or one(name).outcome == "pass"
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "129.90 EUR under the bonnet of it",
+        "1,5 l, z. B. mit einem weichen Tuch",
+        "2. März 2026 in allen unseren Läden",
+        "approx. half a litre of it all",
+    ],
+)
+def test_the_ends_of_sentences_are_not_repeated_sentences(end):
+    document = added(f"The first has {end}. Of the second we know {end}. And for the third one it is {end}.")
+    assert one("Repeated sentences", document).outcome == "pass"
+
+
 def test_json_ld_that_fits_no_schema_fails():
     assert one("JSON-LD").outcome == "pass"
     assert (
