@@ -60,7 +60,10 @@ class TestScore:
     @pytest.mark.parametrize(
         ("metadata", "said"),
         [
-            ({"sku_count": 1_234_567, "monthly_searches": 2_500_000.0}, ["1,234,567 SKUs: +30", "2,500,000 monthly searches: +30"]),
+            (
+                {"sku_count": 1_234_567, "monthly_searches": 2_500_000.0},
+                ["1,234,567 SKUs: +30", "2,500,000 monthly searches: +30"],
+            ),
             ({"sku_count": 1, "monthly_searches": 1}, ["1 SKU: +10", "1 monthly search: +10"]),
             ({"sku_count": 0, "monthly_searches": 0}, ["0 SKUs: +10", "0 monthly searches: +10"]),
             ({"sku_count": None}, ["SKU count not given: +10", "monthly searches not given: +10"]),
