@@ -1,6 +1,6 @@
 """
-What search engines read of a page: JSON-LD of schema.org, built from the page's data. Nothing that a model wrote stands in it, and
-no rating, review, date or price that the data does not have.
+What search engines read of a page: JSON-LD of schema.org, built from the page's data: no text that a model wrote, and no rating,
+review, date or price that the data does not have.
 """
 
 import json
