@@ -1,10 +1,15 @@
-"""A small pipeline, for tests of what the queue does with one: it needs a language that it knows, and two products."""
+"""
+Small pipelines, for tests of what the queue does with one. Leaflets need a language that they know, and two products; their
+stages do nothing. Notes are two texts written by a model, and a file made of them.
+"""
 
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from queue_app.models import Attempt, Job, JobStage
-from queue_app.work.pipeline import Objection, PipelineStage
+from queue_app.work.pipeline import Objection, PipelineStage, Question, StageFailed, StageRun, Unusable
 from tests.factories import NOON
 
 NAMES = (
@@ -52,10 +57,61 @@ class Leaflets:
         self.jobs += jobs
 
 
+STEPS = ("first", "second")
+
+
+def read_note(text: str) -> dict[str, str]:
+    if text.startswith("?"):
+        raise Unusable("not_json", f"It begins with {text[:3]}.")
+    return {"text": text}
+
+
+def write_notes(run: StageRun) -> dict[str, Any]:
+    notes = []
+    for number, step in enumerate(STEPS, 1):
+
+        def question(last: Unusable | None, step: str = step) -> Question:
+            again = f" (again: {last.code})" if last else ""
+            return Question(f"{run.metadata.get('title', 'Note')}: {step}{again}", 200, {"type": "object"})
+
+        notes.append(run.ask(step, question, read_note)["text"])
+        run.advance(number / len(STEPS))
+    return {"notes": notes}
+
+
+def check_notes(run: StageRun) -> dict[str, Any]:
+    if run.metadata.get("broken"):
+        raise StageFailed("not_good", "This note is not good enough.")
+    if run.metadata.get("bug"):
+        raise KeyError("bug")
+    return {"checks": []}
+
+
+def finish_notes(run: StageRun) -> dict[str, Any]:
+    return {"files": [{"kind": "page", "content_type": "text/plain", "text": "\n".join(run.results["writing"]["notes"])}]}
+
+
+class Notes:
+    stages: Sequence[PipelineStage] = (
+        PipelineStage("writing", 0.6, write_notes),
+        PipelineStage("checking", 0.2, check_notes, is_skipped=lambda metadata: bool(metadata.get("skip"))),
+        PipelineStage("finishing", 0.1, finish_notes, saves=True),
+        PipelineStage("saving", 0.1, None, saves=True),
+    )
+
+    def objections(self, metadata: Mapping[str, Any], prompt: str, *, owner_id: int) -> list[Objection]:
+        return []
+
+    def prompt(self, metadata: Mapping[str, Any]) -> str:
+        return str(metadata.get("title", "Notes"))
+
+    def entered(self, jobs: Sequence[Job]) -> None:
+        return None
+
+
+NOTES = Notes()
 LEAFLETS = Leaflets()
 PIPELINES = {"page": "tests.pipelines.LEAFLETS"}
-
-
 REPORT = {
     "checks": [
         {

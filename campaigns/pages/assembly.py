@@ -56,7 +56,7 @@ def assemble(context: Context, components: Sequence[Component]) -> Document:
         blocks=tuple(page.blocks),
         markdown=markdown,
         html=cleaned(MARKDOWN.render(markdown)),
-        json_ld=jsonld.build(context, components),
+        json_ld=jsonld.build(context),
     )
 
 

@@ -1,19 +1,19 @@
 """
-What search engines read of a page: JSON-LD of schema.org, built from the page's data. A model's text stands in it only where a
-question and its answer are the content itself. No rating, review, date or price that the data does not have.
+What search engines read of a page: JSON-LD of schema.org, built from the page's data: no text that a model wrote, and no rating,
+review, date or price that the data does not have.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema
 
-from campaigns.pages.components import MOST_ROWS, kind_of, working_title
+from campaigns.pages.components import MOST_ROWS, working_title
 from campaigns.pages.plain import address
-from campaigns.pages.types import Component, Context, PageType, Product
+from campaigns.pages.types import Context, PageType, Product
 from campaigns.pages.wording import line
 
 Node = dict[str, Any]
@@ -24,9 +24,9 @@ PRICE, CURRENCY = re.compile(r"\d+(\.\d+)?", re.ASCII), re.compile(r"[A-Z]{3}")
 UNSAFE_IN_SCRIPTS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
-def build(context: Context, components: Sequence[Component] = ()) -> Node:
-    """Return the JSON-LD of a page: what it is about, its questions, and where it stands."""
-    nodes = [*ABOUT[context.request.page_type](context), *_questions(components), _trail(context)]
+def build(context: Context) -> Node:
+    """Return the JSON-LD of a page: what it is about, and where it stands."""
+    nodes = [*ABOUT[context.request.page_type](context), _trail(context)]
     return {"@context": CONTEXT, "@graph": nodes}
 
 
@@ -115,22 +115,6 @@ ABOUT = {
 }
 
 
-def _questions(components: Sequence[Component]) -> Iterator[Node]:
-    for one in components:
-        if kind_of(one) == "faq" and one.content["questions"]:
-            yield {
-                "@type": "FAQPage",
-                "mainEntity": [
-                    {
-                        "@type": "Question",
-                        "name": line(each["question"]),
-                        "acceptedAnswer": {"@type": "Answer", "text": line(each["answer"])},
-                    }
-                    for each in one.content["questions"]
-                ],
-            }
-
-
 def _trail(context: Context) -> Node:
     """Return the way to the page: its site by name, then the page. The data says nothing of pages between them."""
     target = address(context.request.target_url)
@@ -201,13 +185,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         name=_TEXT,
         numberOfItems=_PLACE,
         itemListElement=_several(_schema("ListItem", "position", "item", position=_PLACE, item=_PRODUCT)),
-    ),
-    "FAQPage": _schema(
-        "FAQPage",
-        "mainEntity",
-        mainEntity=_several(
-            _schema("Question", "name", "acceptedAnswer", name=_TEXT, acceptedAnswer=_schema("Answer", "text", text=_TEXT))
-        ),
     ),
     "Article": _schema(
         "Article",

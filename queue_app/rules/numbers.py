@@ -16,9 +16,9 @@ def duration(seconds: float) -> str:
     return _two(hours, "h", minutes % 60, "m") if hours < 24 else _two(days, "d", hours % 24, "h")
 
 
-def counted(count: int, noun: str) -> str:
-    """Return “1 job”, “0 jobs” or “18,780 jobs”."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return “1 job”, “0 jobs” or “18,780 jobs”. ``plural``: that of a noun that takes more than an “s”."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def dollars(amount: Decimal) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from queue_app.rules.numbers import counted
+
 LOW, NORMAL, HIGH, URGENT = -10, 0, 10, 20
 LEVEL = 10  # from one to the next
 LOWEST, HIGHEST = -100, 100
 SPAN_MESSAGE = f"Enter a whole number from {LOWEST} to {HIGHEST}."
-MOST = 10**15  # larger counts are cut to this, as they may not fit a float
+MOST = 10**15  # larger counts are cut to this, as infinity has no words
 NAMES = {LOW: "Low", NORMAL: "Normal", HIGH: "High", URGENT: "Urgent"}
 
 
@@ -34,11 +36,16 @@ class Scored(NamedTuple):
 
 def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetime) -> Scored:
     """Score a page by its size, traffic, content and deadline: 70 points or more: high, 40 or more: normal, else low."""
-    points: list[tuple[int, str]] = []
-    skus = _number(metadata.get("sku_count"))
-    points.append((30 if skus > 1000 else 20 if skus > 100 else 10, f"{skus:g} SKUs"))
-    searches = _number(metadata.get("monthly_searches"))
-    points.append((30 if searches > 10_000 else 20 if searches > 1000 else 10, f"{searches:g} monthly searches"))
+    skus, searches = _count(metadata.get("sku_count")), _count(metadata.get("monthly_searches"))
+    points = [
+        _by_size(skus, 100, 1000, "SKU count not given" if skus is None else counted(skus, "SKU")),
+        _by_size(
+            searches,
+            1000,
+            10_000,
+            "monthly searches not given" if searches is None else counted(searches, "monthly search", "monthly searches"),
+        ),
+    ]
     content = {"missing": 20, "outdated": 10}.get(str(metadata.get("content_status", "")).lower(), 0)
     if content:
         points.append((content, f"content {str(metadata['content_status']).lower()}"))
@@ -53,7 +60,12 @@ def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetim
     return Scored(level, total, [*reasons, f"{total} points: {NAMES[level].lower()}"])
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        return 0.0
-    return float(min(value, MOST))
+def _by_size(count: int | None, many: int, most: int, words: str) -> tuple[int, str]:
+    return 30 if (count or 0) > most else 20 if (count or 0) > many else 10, words
+
+
+def _count(value: Any) -> int | None:
+    """Return a count as given; ``None`` for anything that is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        return None
+    return int(min(value, MOST))

@@ -270,7 +270,8 @@ def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[
     """Return a priority computed by a rule, with its reasons; lower it to normal without the permission for more (I41)."""
     if level <= priority.NORMAL or owner.is_staff or owner.has_perm(Right.EXCEED_NORMAL):
         return level, [*reasons]
-    return priority.NORMAL, [*reasons, f"lowered from {level} to {priority.NORMAL}: above normal needs permission"]
+    lowered = f"lowered from {priority.name(level).lower()} to {priority.name(priority.NORMAL).lower()}"
+    return priority.NORMAL, [*reasons, f"{lowered}: above normal needs permission"]
 
 
 def text_problem(value: str) -> str | None:

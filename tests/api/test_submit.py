@@ -119,7 +119,7 @@ class TestRights:
         job = api_for(UserFactory(rights=["submit_restricted_kinds"])).post(URL, GOOD | {"kind": "doubt"}).json()
 
         assert (job["kind"], job["priority"]) == ("doubt", 0)
-        assert job["priority_reasons"] == ["default for doubt", "lowered from 10 to 0: above normal needs permission"]
+        assert job["priority_reasons"] == ["default for doubt", "lowered from high to normal: above normal needs permission"]
 
     def test_invented_metadata_makes_no_video_a_page(self, api):
         metadata = {"sku_count": 99_999, "monthly_searches": 99_999, "content_status": "missing"}

@@ -222,11 +222,11 @@ class TestOrder:
         assert Job.objects.get().base_priority == -10
 
     def test_the_page_says_how_often_waiting_raised_a_job_and_how_a_page_scored(self, web: Client, owner: User) -> None:
-        reasons = ["1500 SKUs: +30", "content missing: +20", "72 points: high"]
+        reasons = ["1,500 SKUs: +30", "content missing: +20", "72 points: high"]
         job = make_job(owner=owner, model_id="page-writer", priority=-20, priority_reasons=reasons, score=72)
         Job.objects.filter(pk=job.pk).update(priority=0, raised=2)
         said = text_of(look(web, f"/jobs/{job.pk}/"))
-        assert "-20, raised twice by waiting, now normal 1500 SKUs: +30 content missing: +20 72 points: high" in said
+        assert "-20, raised twice by waiting, now normal 1,500 SKUs: +30 content missing: +20 72 points: high" in said
 
     def test_of_another_user_s_job_is_not_found(self, web: Client) -> None:
         job = make_job()

@@ -112,7 +112,7 @@ class TestWhatFollowsFromAChange:
         each = GenerationModel.objects.get(pk="page-writer").pricing.tickets_of({})
         assert f"Cost {each} ticket Estimated provider cost $0.02 Wallet after {1_000 - each}" in tab.text
         assert "Done in about" in tab.text
-        assert "Priority normal, 80 points 140 SKUs: +20, 12400 monthly searches: +30, content outdated: +10," in tab.text
+        assert "Priority normal, 80 points 140 SKUs: +20, 12,400 monthly searches: +30, content outdated: +10," in tab.text
         assert "above normal needs permission" in tab.text
 
     def test_the_draft_survives_a_reload(self, tab: Tab, web: Client) -> None:

@@ -118,7 +118,7 @@ class TestWhatItCosts:
 
     def test_the_bulk_priority_is_the_queues_and_high_for_those_with_the_right(self):
         QueueSettings.objects.update(bulk_priority=10)
-        lowered = "lowered from 10 to 0: above normal needs permission"
+        lowered = "lowered from high to normal: above normal needs permission"
         large = brief(dimensions=full_matrix())
         for rights, level, more in ((["exceed_normal_priority"], 10, ()), ([], 0, (lowered,))):
             owner = UserFactory(tickets=10_000, rights=rights)

@@ -45,7 +45,7 @@ def test_one_page_and_many_from_a_csv_are_queued(shared_site: Site) -> None:
         tab.locator("#f-product_data").fill(json.dumps(SHOES[0]))
         expect(tab.locator("#note-product_data")).to_be_empty()
         tab.locator("#f-monthly_searches").fill("12,400")
-        expect(tab.locator("#summary")).to_contain_text("12400 monthly searches: +30")
+        expect(tab.locator("#summary")).to_contain_text("12,400 monthly searches: +30")
         assert not serious(tab)
         tab.reload()
         expect(tab.locator(".gq-token")).to_have_text(["fell shoes×", "wet rock grip×"])

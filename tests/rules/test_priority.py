@@ -50,12 +50,27 @@ class TestScore:
         _, _, reasons = priority.score({"sku_count": 1500, "content_status": "missing"}, NOON + timedelta(hours=3), at=NOON)
 
         assert reasons == [
-            "1500 SKUs: +30",
-            "0 monthly searches: +10",
+            "1,500 SKUs: +30",
+            "monthly searches not given: +10",
             "content missing: +20",
             "deadline in 3h: +30",
             "90 points: high",
         ]
+
+    @pytest.mark.parametrize(
+        ("metadata", "said"),
+        [
+            (
+                {"sku_count": 1_234_567, "monthly_searches": 2_500_000.0},
+                ["1,234,567 SKUs: +30", "2,500,000 monthly searches: +30"],
+            ),
+            ({"sku_count": 1, "monthly_searches": 1}, ["1 SKU: +10", "1 monthly search: +10"]),
+            ({"sku_count": 0, "monthly_searches": 0}, ["0 SKUs: +10", "0 monthly searches: +10"]),
+            ({"sku_count": None}, ["SKU count not given: +10", "monthly searches not given: +10"]),
+        ],
+    )
+    def test_counts_read_as_people_write_them(self, metadata, said):
+        assert priority.score(metadata, None, at=NOON).reasons[:2] == said
 
     @pytest.mark.parametrize("strange", [True, "1500", None, [], -5, float("nan"), {}])
     def test_what_is_no_number_counts_as_none(self, strange):

@@ -226,7 +226,7 @@ class TestPriorities:
         assert job.priority_reasons[-1] == "90 points: high"
 
     def test_that_are_computed_stay_at_normal_without_the_right_and_say_so(self, page):
-        capped = "lowered from 10 to 0: above normal needs permission"
+        capped = "lowered from high to normal: above normal needs permission"
         Kind.objects.filter(pk="video").update(default_priority=10)
         scored, default = one(**page), one()
         bulk = one(priority=10, priority_reasons=["campaign over 20 videos"])

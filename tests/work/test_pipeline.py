@@ -33,7 +33,7 @@ CUT = says(choice("Half a", "length"))
 @pytest.fixture(autouse=True)
 def notes(settings, tmp_path):
     settings.MEDIA_ROOT = str(tmp_path / "media")
-    settings.PIPELINES = {"page": "tests.work.piped.NOTES"}
+    settings.PIPELINES = {"page": "tests.pipelines.NOTES"}
 
 
 @pytest.fixture

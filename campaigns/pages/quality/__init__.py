@@ -72,7 +72,7 @@ def check_facts(document: Document, context: Context, paid: Sequence[str]) -> Ch
         found.setdefault(" ".join(text.split()), []).append(block.component)
     name, bound = "Facts", "0 without a source"
     if not found:
-        return Check(name, "pass", "0 without a source", bound, "Each figure, date and name is in your data.")
+        return Check(name, "pass", "0 without a source", bound, "All figures, dates and names that were found are in your data.")
     components = tuple(dict.fromkeys(key for keys in found.values() for key in keys if key in paid))
     listed = ", ".join(f"“{one}”" for one in list(found)[:5]) + ("…" if len(found) > 5 else "")
     sentence = f"Remove {listed}, or add {'it' if len(found) == 1 else 'them'} to your data."
