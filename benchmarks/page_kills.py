@@ -53,16 +53,17 @@ def _lay_tokens(home: Path) -> int:
     return KILLS_PER_STAGE * len(pipeline.stages)
 
 
-def _kill_in_a_call(site: Any) -> bool:
-    """Kill a worker whose call is under way; return whether there was one."""
+def _kill_in_a_call(site: Any, struck: set[int]) -> bool:
+    """Kill a worker whose call is under way, of a job that was not struck before; return whether there was one."""
     from queue_app.models import Attempt, WorkerProcess
 
     with site.orm():
         calls = Attempt.objects.exclude(step="main").filter(outcome=None, job__state="running", job__lease_taken=True)
-        holders = {call.job.leased_by for call in calls.select_related("job")}
+        holders = {call.job.leased_by: call.job_id for call in calls.exclude(job__in=struck).select_related("job")}
         workers = [row for row in WorkerProcess.objects.filter(role="worker") if row.name in holders]
     if not workers:
         return False
+    struck.add(holders[workers[0].name])
     try:
         os.kill(workers[0].pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -90,11 +91,12 @@ def run(site: Any) -> bool:
     body = {"name": "kills", "jobs": [_job(number) for number in range(PAGES)]}
     answer = requests.post(f"{site.url}/api/v1/jobs/batch/", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=60)
     answer.raise_for_status()
+    struck: set[int] = set()
     in_calls, began, next_at = 0, time.monotonic(), time.monotonic() + 2
     while time.monotonic() - began < LONGEST:
         time.sleep(0.2)
         if in_calls < KILLS_IN_CALLS and time.monotonic() >= next_at:
-            in_calls += _kill_in_a_call(site)
+            in_calls += _kill_in_a_call(site, struck)
             next_at = time.monotonic() + BETWEEN_KILLS
         with site.orm():
             if not Job.objects.open().exists():
