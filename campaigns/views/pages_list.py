@@ -17,7 +17,7 @@ from queue_app.ui import fragments
 from queue_app.ui.access import viewer
 
 SEARCH_MOST = 200  # characters
-TAB_NAMES = dict(zip(listing.TABS, ("In progress", "To review", "Approved", "Rejected", "Failed"), strict=True))
+TAB_NAMES = dict(zip(listing.TABS, ("In progress", "To review", "Approved", "Rejected", "Failed", "Cancelled"), strict=True))
 
 
 @login_required

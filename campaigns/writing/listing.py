@@ -15,10 +15,11 @@ from queue_app.rules import numbers
 
 A_PAGE = 50
 WORDS_MOST = 6  # of a search
-OPEN, REVIEW, APPROVED, REJECTED, FAILED = "open", "review", "approved", "rejected", "failed"
-TABS = (OPEN, REVIEW, APPROVED, REJECTED, FAILED)
+OPEN, REVIEW, APPROVED, REJECTED, FAILED, CANCELLED = "open", "review", "approved", "rejected", "failed", "cancelled"
+TABS = (OPEN, REVIEW, APPROVED, REJECTED, FAILED, CANCELLED)
 _TAB_OF = Case(
     When(job__state__in=OPEN_STATES, then=Value(OPEN)),
+    When(job__state=State.CANCELLED, then=Value(CANCELLED)),
     When(~Q(job__state=State.COMPLETED), then=Value(FAILED)),
     When(Q(decision=Approval.APPROVE) | Q(decision="", verdict=Approval.APPROVE), then=Value(APPROVED)),
     When(Q(decision=Approval.REJECT) | Q(decision="", verdict=Approval.REJECT), then=Value(REJECTED)),
