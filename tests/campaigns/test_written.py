@@ -77,6 +77,13 @@ class TestAFinishedPage:
         assert "Version 1 → version 2" in html
         assert (list(pieces(html, "del"))[1:], list(pieces(html, "ins"))[1:]) == (["240 g"], ["6 mm"])
 
+    def test_sends_the_compared_version_along_with_each_refresh(self, client, owner):
+        for number in (1, 2):
+            staged_page(owner, version=number)
+        html = look(client, staged_page(owner, version=3), "?show=changes&against=1")
+        assert "Version 1 → version 3" in html and 'id="against" name="against" value="1"' in html
+        assert 'hx-include="#seen, #shown, #against"' in html
+
     def test_whose_files_were_deleted_shows_no_sources(self, client, owner):
         page = staged_page(owner)
         Asset.objects.filter(job=page.pk).update(expired_at=NOON)
@@ -106,7 +113,7 @@ class TestARunningPage:
         page = staged_page(owner, "running", stages=2, paid=["meta", "hero"])
         html = look(client, page)
         assert "Stage 3 of 7: components" in html and "3 of 5" in html and "writing" in html
-        assert "Preview so far" in html and f"/pages/{page.pk}/preview/?3" in html
+        assert "Result so far" in html and f"/pages/{page.pk}/preview/?3" in html
         shown = client.get(f"/pages/{page.pk}/preview/").content.decode()
         assert (
             "<mark>Trail running shoes</mark> for wet rock" in shown and "240 g" in shown and "What does it weigh?" not in shown
@@ -245,6 +252,11 @@ class TestANewVersion:
         assert answer["Location"] == f"/pages/{second.pk}/"
         assert (second.job.prompt, second.job.metadata["brand_voice"]) == ("Shorter.", "Warm.")
         assert Job.objects.count() == 2
+
+    def test_without_a_brief_asks_for_one_in_an_empty_field_as_long_as_a_brief_may_be(self, client, owner):
+        page = staged_page(owner, prompt="Product page: Trail running shoes")
+        form = look(client, page, "version/")
+        assert 'maxlength="8000">\n</textarea>' in form and 'maxlength="2000">\nDry.<' in form
 
     def test_at_another_price_than_shown_is_shown_again(self, client, owner):
         page = staged_page(owner)
