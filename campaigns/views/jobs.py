@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,7 @@ from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
 from queue_app.insight import positions
-from queue_app.lifecycle import CancelVerdict, MoveRefused
+from queue_app.lifecycle import STOPS_AFTER_CALL, CancelVerdict, MoveRefused
 from queue_app.models import Asset, Job, State
 from queue_app.rules import priority as priorities
 from queue_app.tickets import NotEnoughTickets
@@ -72,7 +73,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, confirmation.of_cancel(Job.objects.filter(pk=job.pk)))
     verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
-    (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, _SAID[verdict])
+    is_staged = verdict == CancelVerdict.REQUESTED and job.kind_id in settings.PIPELINES
+    said = f"Cancel requested. {STOPS_AFTER_CALL}" if is_staged else _SAID[verdict]
+    (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, said)
     return redirect(job_names.address(job))
 
 

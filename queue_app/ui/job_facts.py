@@ -13,6 +13,7 @@ from django.utils.text import Truncator
 
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
+from queue_app.lifecycle import STOPS_AFTER_CALL
 from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State, Upload
 from queue_app.rules import parameters as rules
 from queue_app.rules import priority
@@ -89,6 +90,7 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "attempts": [_attempt(job, one, at) for one in attempts],
         "calls": [_call(job, one, at) for one in calls],
         "in_steps": pipeline.of(job.kind_id) is not None,
+        "stops": STOPS_AFTER_CALL,
         "next_attempt": _next_attempt(job, at),
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": sorted(

@@ -1,5 +1,6 @@
 """The page of a page: its stages while it is written, then preview, checks and versions; who sees it, and what they decide."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -132,6 +133,16 @@ class TestARunningPage:
         assert (same.status_code, later.status_code) == (204, 200)
         assert "3 of 5" in html_of(later)
 
+    def test_stops_after_its_current_call_whatever_a_provider_confirms(self, client, owner):
+        page = staged_page(owner, "running", stages=2)
+        asked = html_of(client.get(f"/jobs/{page.pk}/cancel/"))
+        assert "<b>cancelling</b><span class=\"gq-sub\">Stops after its current call.</span>" in asked
+        assert "confirms" not in asked and "returned</b> when running jobs stop." in asked
+        said = html_of(client.post(f"/jobs/{page.pk}/cancel/", follow=True))
+        assert "Cancel requested. Stops after its current call." in said
+        for html in (said, html_of(client.get(f"/jobs/{page.pk}/"))):
+            assert re.search(r"Cancel requested at [^<]*</b> Stops after its current call.", html) and "confirmed" not in html
+
     def test_without_a_component_has_no_preview(self, client, owner):
         page = staged_page(owner, "running", stages=1)
         assert "<iframe" not in look(client, page)
@@ -256,7 +267,7 @@ class TestANewVersion:
     def test_without_a_brief_asks_for_one_in_an_empty_field_as_long_as_a_brief_may_be(self, client, owner):
         page = staged_page(owner, prompt="Product page: Trail running shoes")
         form = look(client, page, "version/")
-        assert 'maxlength="8000">\n</textarea>' in form and 'maxlength="2000">\nDry.<' in form
+        assert 'maxlength="8000"></textarea>' in form and 'maxlength="2000">Dry.<' in form
 
     def test_at_another_price_than_shown_is_shown_again(self, client, owner):
         page = staged_page(owner)
