@@ -57,6 +57,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cell": cell,
         "waits": display.age(job.queued_at, at) if job.state == State.QUEUED else "",
         "may_change": may_change(request, job.owner_id),
+        "is_of_page": job.kind_id == job_names.PAGE,
     }
     if context["may_change"] and (place := positions.among_own(job)):
         context["order"] = vars(place) | {"levels": _levels(request, job)}
@@ -169,6 +170,7 @@ def _mended(hold: Hold, cell: dict[str, Any] | None, *, may_resume: bool) -> Men
 
 def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
     context = what | {"title": f"{what['verb']} job {job.pk}?", "back": job_names.view_of(job), "pk": job.pk}
+    context["is_of_page"] = job.kind_id == job_names.PAGE
     return render(request, "campaigns/preview.html", context, status=status)
 
 

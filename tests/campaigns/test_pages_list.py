@@ -59,7 +59,7 @@ def test_each_page_has_its_stage_or_status_and_how_it_stands(web: Client, owner:
     assert "Completed Not checked 1" in said[2]
     assert "Rejected by you" in said[3]
     assert "Product de Completed Needs review 2 checks failed 1" in said[4]
-    assert "https://nordfell.no/en/fell-1 Category en Completed Approved 2" in said[5]
+    assert "https://nordfell.no/en/fell-1 Category en Completed Approved by checks 2" in said[5]
     assert f'href="/pages/{approved.pk}/"' in html
     assert "All 6 In progress 1 To review 2 Approved 1 Rejected 1 Failed 1 Cancelled 0" in text_of(html)
 

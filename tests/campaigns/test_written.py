@@ -52,6 +52,7 @@ class TestAFinishedPage:
         page = staged_page(owner)
         html = look(client, page)
         assert html.count('<li class="done">') == 7 and "took 14s" in html
+        assert html.count("Approved by checks") == 2 and "No check failed. Not reviewed yet." in html
         assert "2 of 3 pass" in html and "Shorten the sentences of the main text." in html
         assert "nordfell.example › en › trail-running-shoes" in html
         assert f'sandbox src="/pages/{page.pk}/preview/?whole"' in html
@@ -249,6 +250,21 @@ class TestADecision:
         page = staged_page(owner, "running", stages=2)
         html = html_of(client.post(f"/pages/{page.pk}/review/", {"decision": "approve"}, follow=True))
         assert "You can only review completed pages. This one is running." in html
+
+
+class TestItsJob:
+    def test_is_under_pages_and_tells_its_two_links_apart(self, client, owner):
+        page = staged_page(owner, label="Trail running shoes", prompt="Trail running shoes for wet rock.")
+        html = html_of(client.get(f"/jobs/{page.pk}/"))
+        assert re.search(r'href="/pages/" aria-current="true"', html) and 'href="/campaigns/" aria-current' not in html
+        assert ">Open page<" in html and ">Open HTML file<" in html and "Bold:" not in html
+
+    def test_has_times_like_its_page(self, client, owner):
+        page = staged_page(owner)
+        JobStage.objects.filter(name="post-processing").update(seconds=0.01)
+        for path in (f"/pages/{page.pk}/", f"/jobs/{page.pk}/"):
+            html = html_of(client.get(path))
+            assert re.search(r"Post-processing</b><span class=\"gq-sub\">&lt;0.1s<", html)
 
 
 class TestANewVersion:
