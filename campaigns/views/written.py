@@ -144,7 +144,7 @@ def version(request: HttpRequest, job: int) -> HttpResponse:
             messages.success(request, "New version queued.")
             return redirect("campaigns:written", again.pk)
     cost = launch.cost(found.job.owner, [found.job.base_priority], at=at)
-    context = {"page": found, "cost": cost, "typed": typed, "key": key, "wrong": wrong, "at": at}
+    context: dict[str, Any] = {"page": found, "cost": cost, "typed": typed, "key": key, "wrong": wrong, "at": at}
     context |= {"brief_most": inputs.BRIEF_MOST, "voice_most": inputs.VOICE_MOST}
     return render(request, "campaigns/pages/version.html", context, status=409 if wrong else 200)
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from campaigns.writing import listing
+from campaigns.rules import paging
 from queue_app.models import Job, JobStage, ModelConcurrencyLimit, State, User
 from tests.campaigns.test_page import HTMX, look, text_of
 from tests.campaigns.written import make_page
@@ -100,7 +100,7 @@ def test_pages_of_others_are_not_there_even_for_staff(client_for: Login, owner: 
 
 
 def test_many_pages_come_in_parts_at_the_same_cost(web: Client, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "A_PAGE", 2)
+    monkeypatch.setattr(paging, "A_PAGE", 2)
     for _ in range(5):
         make_page(owner, State.RUNNING)
     with CaptureQueriesContext(connection) as queries:

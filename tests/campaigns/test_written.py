@@ -137,7 +137,7 @@ class TestARunningPage:
     def test_stops_after_its_current_call_whatever_a_provider_confirms(self, client, owner):
         page = staged_page(owner, "running", stages=2)
         asked = html_of(client.get(f"/jobs/{page.pk}/cancel/"))
-        assert "<b>cancelling</b><span class=\"gq-sub\">Stops after its current call.</span>" in asked
+        assert '<b>cancelling</b><span class="gq-sub">Stops after its current call.</span>' in asked
         assert "confirms" not in asked and "returned</b> when running jobs stop." in asked
         said = html_of(client.post(f"/jobs/{page.pk}/cancel/", follow=True))
         assert "Cancel requested. Stops after its current call." in said
