@@ -252,6 +252,12 @@ class TestADecision:
         assert "You can only review completed pages. This one is running." in html
 
 
+class TestAPageThatEndedEarly:
+    @pytest.mark.parametrize(("stages", "words"), [(1, "1 of 7 stages is kept."), (3, "3 of 7 stages are kept.")])
+    def test_says_what_is_kept(self, client, owner, stages, words):
+        assert words in look(client, staged_page(owner, "cancelled", stages=stages))
+
+
 class TestItsJob:
     def test_is_under_pages_and_tells_its_two_links_apart(self, client, owner):
         page = staged_page(owner, label="Trail running shoes", prompt="Trail running shoes for wet rock.")
