@@ -11,6 +11,8 @@ from campaigns import holds, job_names, pictures
 from campaigns.job_names import JobName
 from campaigns.models import Campaign, Combination, DimensionValue
 from campaigns.pictures import GONE, Picture
+from campaigns.rules import paging
+from campaigns.rules.paging import ListPage
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import cancels, pauses, positions, remedies
@@ -18,7 +20,6 @@ from queue_app.models import Job, State, User
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, JobQuerySet
 from queue_app.rules import numbers
 
-A_PAGE = 50
 WORDS_MOST = 6  # of a search
 CAMPAIGNS = MODELS = 20  # in the menus of the filters
 RUNNING, QUEUED, ON_HOLD, COMPLETED, FAILED, CANCELLED = "running", "queued", "on_hold", "completed", "failed", "cancelled"
@@ -62,29 +63,7 @@ class Line:
         return self.job.state == State.COMPLETED
 
 
-@dataclass(frozen=True)
-class JobsPage:
-    """One page of the list, ``number`` from 1. ``counts`` are the jobs by tab, under the other filters."""
-
-    lines: list[Line]
-    counts: dict[str, int]
-    number: int
-    total: int
-
-    @property
-    def first(self) -> int:
-        return (self.number - 1) * A_PAGE + 1
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.lines) - 1
-
-    @property
-    def has_next(self) -> bool:
-        return self.last < self.total
-
-
-def look(user: User, picked: Filters, *, page: int, at: datetime) -> JobsPage:
+def look(user: User, picked: Filters, *, page: int, at: datetime) -> ListPage[Line]:
     """Read a page of the user's jobs. Running jobs come first, then queued ones as they start, then the others, newest first."""
     jobs = _filtered(user, picked, at=at)
     by_state = list(jobs.order_by().values_list("state", "held", "model").annotate(jobs=Count("*")))
@@ -93,9 +72,9 @@ def look(user: User, picked: Filters, *, page: int, at: datetime) -> JobsPage:
     for state, is_held, model, number in by_state:
         counts[_tab(state, is_on_hold=is_held or model in paused)] += number
     total = counts[picked.tab] if picked.tab else sum(counts.values())
-    number = max(1, min(page, -(-total // A_PAGE)))
-    shown = _in_order(_of_tab(jobs, picked.tab, paused), paused, skip=(number - 1) * A_PAGE)
-    return JobsPage(_lines(shown, at=at), {tab: counts[tab] for tab in TABS}, number, total)
+    number = paging.nearest(page, total)
+    shown = _in_order(_of_tab(jobs, picked.tab, paused), paused, skip=paging.skipped(number))
+    return ListPage(_lines(shown, at=at), {tab: counts[tab] for tab in TABS}, number, total)
 
 
 def campaigns_of(user: User) -> list[tuple[int, str]]:
@@ -170,7 +149,7 @@ def _in_order(jobs: JobQuerySet, paused: Iterable[str], *, skip: int) -> list[Jo
         jobs.filter(state=State.QUEUED).order_by(Case(When(_on_hold(paused), then=1), default=0), *LANE),
         jobs.exclude(state__in=OPEN_STATES).order_by("-id"),
     ):
-        here = list(part.select_related("model", "batch")[skip : skip + A_PAGE - len(found)])
+        here = list(part.select_related("model", "batch")[skip : skip + paging.A_PAGE - len(found)])
         skip = max(0, skip - part.count()) if skip and not here else 0
         found += here
     return found

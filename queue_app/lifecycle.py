@@ -208,6 +208,9 @@ class CancelVerdict(StrEnum):
     TOO_LATE = "too_late"
 
 
+STOPS_AFTER_CALL = "Stops after its current call."  # a job in stages (I46): no provider has to confirm that
+
+
 @dataclass(frozen=True)
 class Lease:
     """

@@ -4,15 +4,16 @@ of pages in progress.
 """
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import MD5
 
-from queue_app.models import Job
+from queue_app.models import Job, State
 from queue_app.models.fields import InOrderField
 
 
@@ -23,6 +24,16 @@ class Approval(models.TextChoices):
     APPROVE = "approve", "approved"
     REVIEW = "review", "needs review"
     REJECT = "reject", "rejected"
+
+
+class PageQuerySet(models.QuerySet["Page"]):
+    def with_review(self) -> Self:
+        """Annotate ``review``, which is `Page.standing`: the decision, or else the verdict of the checks."""
+        return self.annotate(review=Case(When(decision="", then=F("verdict")), default=F("decision")))
+
+    def reviewed(self, review: str) -> Self:
+        """Filter to the completed pages with this review, an `Approval`."""
+        return self.with_review().filter(Q(review=review), job__state=State.COMPLETED)
 
 
 class Page(models.Model):
@@ -49,6 +60,8 @@ class Page(models.Model):
     note = models.CharField(max_length=1000, blank=True)
     signature = ArrayField(models.BigIntegerField(), default=list)
     bands = ArrayField(models.BigIntegerField(), default=list)
+
+    objects = PageQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -39,6 +39,7 @@ VOICE_MOST = 2_000
 BRIEF_MOST = 8_000
 PRODUCTS_MOST = 50
 COMPETITORS_MOST = 5
+TITLE_MOST = 200
 SEO_LISTS = {"questions": 20, "related": 40}  # texts in each at most
 SEO_TEXT_MOST, SEO_KEYS_MOST, LINKS_MOST = 300, 20, 20
 _LONG_ENOUGH = 7  # letters of a key of which one may be wrong
@@ -63,6 +64,18 @@ def read(metadata: Mapping[str, Any], prompt: str, *, languages: Collection[str]
     if reader.objections:
         raise InputsRefused(reader.objections)
     return request
+
+
+def title(metadata: Mapping[str, Any]) -> str:
+    """Return the prompt of a job that was sent without a brief: “Product page: trail running shoes”."""
+    kind, keywords = str(metadata.get("page_type", "page")), metadata.get("keywords")
+    subject = keywords[0] if isinstance(keywords, list) and keywords else metadata.get("target_url", "")
+    return wording.line(f"{kind.capitalize()} page: {subject}")[:TITLE_MOST]
+
+
+def brief_of(metadata: Mapping[str, Any], prompt: str) -> str:
+    """Return the brief of a job; empty if its prompt is our own title for it."""
+    return "" if prompt == title(metadata) else prompt
 
 
 def own_keys_misspelt(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -91,7 +104,7 @@ class _Reader:
             keywords=self._keywords(),
             language=language,
             brand_voice=self._text("brand_voice", VOICE_MOST),
-            brief=self._brief(prompt),
+            brief=self._brief(brief_of(self.metadata, prompt)),
             products=self._products(language),
             competitor_urls=self._competitors(),
             seo=self._seo(language),

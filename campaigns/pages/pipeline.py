@@ -118,9 +118,7 @@ class Pages:
         return plan.objections(request)
 
     def prompt(self, metadata: Mapping[str, Any]) -> str:
-        kind, keywords = str(metadata.get("page_type", "page")), metadata.get("keywords")
-        subject = keywords[0] if isinstance(keywords, list) and keywords else metadata.get("target_url", "")
-        return line(f"{kind.capitalize()} page: {subject}")[:TITLE_MOST]
+        return inputs.title(metadata)
 
     def entered(self, jobs: Sequence[Job]) -> None:
         found = [(job, inputs.read(job.metadata, job.prompt, languages=settings.PAGE_LANGUAGES)) for job in jobs]

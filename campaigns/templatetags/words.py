@@ -27,7 +27,7 @@ _REVIEW_BADGES = {
     Review.REJECTED: ("failed", ""),
     Review.WINNER: ("warn", "star"),
 }
-_STANDINGS = {
+_REVIEWS = {
     Approval.NONE: ("cancelled", "Not checked", "unknown"),
     Approval.APPROVE: ("completed", "Approved", ""),
     Approval.REVIEW: ("warn", "Needs review", "warn"),
@@ -53,7 +53,7 @@ def duration(seconds: float | None) -> str:
 @register.filter
 def measured(seconds: float) -> str:
     """Return a time that was measured, short ones with tenths: “0.4s”."""
-    return "<0.1s" if seconds < 0.05 else display.span(seconds)
+    return display.span(seconds)
 
 
 @register.filter
@@ -234,8 +234,16 @@ def age_of(when: datetime, at: datetime) -> SafeString:
 
 @register.filter
 def page_badge(page: Page) -> SafeString:
-    """Return how a finished page stands: as a person decided, or else as its checks found."""
-    return display.badge(*_STANDINGS[Approval(page.standing)])
+    """Return the review of a finished page: a person's decision, or else “Approved by checks”."""
+    look, words, glyph = _REVIEWS[Approval(page.standing)]
+    by_checks = not page.decision and page.verdict in (Approval.APPROVE, Approval.REJECT)
+    return display.badge(look, f"{words} by checks" if by_checks else words, glyph)
+
+
+@register.filter
+def page_badge_short(page: Page) -> SafeString:
+    """Return `page_badge` for a narrow column, without who or what decided."""
+    return display.badge(*_REVIEWS[Approval(page.standing)])
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,7 @@ from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
 from queue_app.insight import positions
-from queue_app.lifecycle import CancelVerdict, MoveRefused
+from queue_app.lifecycle import STOPS_AFTER_CALL, CancelVerdict, MoveRefused
 from queue_app.models import Asset, Job, State
 from queue_app.rules import priority as priorities
 from queue_app.tickets import NotEnoughTickets
@@ -56,6 +57,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cell": cell,
         "waits": display.age(job.queued_at, at) if job.state == State.QUEUED else "",
         "may_change": may_change(request, job.owner_id),
+        "is_of_page": job.kind_id == job_names.PAGE,
     }
     if context["may_change"] and (place := positions.among_own(job)):
         context["order"] = vars(place) | {"levels": _levels(request, job)}
@@ -72,7 +74,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, confirmation.of_cancel(Job.objects.filter(pk=job.pk)))
     verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
-    (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, _SAID[verdict])
+    is_staged = verdict == CancelVerdict.REQUESTED and job.kind_id in settings.PIPELINES
+    said = f"Cancel requested. {STOPS_AFTER_CALL}" if is_staged else _SAID[verdict]
+    (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, said)
     return redirect(job_names.address(job))
 
 
@@ -166,6 +170,7 @@ def _mended(hold: Hold, cell: dict[str, Any] | None, *, may_resume: bool) -> Men
 
 def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
     context = what | {"title": f"{what['verb']} job {job.pk}?", "back": job_names.view_of(job), "pk": job.pk}
+    context["is_of_page"] = job.kind_id == job_names.PAGE
     return render(request, "campaigns/preview.html", context, status=status)
 
 

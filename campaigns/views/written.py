@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from campaigns import actions, review
 from campaigns.models import Approval, Page
+from campaigns.pages import inputs
 from campaigns.pages.languages import LANGUAGES
 from campaigns.rules import differences
 from campaigns.views import confirmation
@@ -125,7 +126,7 @@ def version(request: HttpRequest, job: int) -> HttpResponse:
     """Ask for another version with an edited brief and voice; on POST, queue it."""
     found, at = page_to_change(request, job), clock.now()
     typed = {
-        "brief": request.POST.get("brief", found.job.prompt),
+        "brief": request.POST.get("brief", inputs.brief_of(found.job.metadata, found.job.prompt)),
         "voice": request.POST.get("voice", str(found.job.metadata.get("brand_voice") or "")),
     }
     key = request.POST.get("key") or get_random_string(22)
@@ -143,7 +144,8 @@ def version(request: HttpRequest, job: int) -> HttpResponse:
             messages.success(request, "New version queued.")
             return redirect("campaigns:written", again.pk)
     cost = launch.cost(found.job.owner, [found.job.base_priority], at=at)
-    context = {"page": found, "cost": cost, "typed": typed, "key": key, "wrong": wrong, "at": at}
+    context: dict[str, Any] = {"page": found, "cost": cost, "typed": typed, "key": key, "wrong": wrong, "at": at}
+    context |= {"brief_most": inputs.BRIEF_MOST, "voice_most": inputs.VOICE_MOST}
     return render(request, "campaigns/pages/version.html", context, status=409 if wrong else 200)
 
 

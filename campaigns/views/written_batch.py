@@ -1,8 +1,6 @@
 """The page of a batch of pages: how far each is and how it stands; its downloads; its verbs, each with a confirmation page."""
 
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,16 +10,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaigns import actions, exports
-from campaigns.mine import TABS
 from campaigns.models import Approval
-from campaigns.views import batch_verbs, confirmation, downloads
+from campaigns.views import batch_verbs, confirmation, downloads, filters
 from campaigns.views.access import may_change, page_batch_seen_by, page_batch_to_change
+from campaigns.views.mine import TAB_NAMES
 from campaigns.writing import batches, packing
 from campaigns.writing.batches import BY_END, BY_SCORE, BY_TITLE, PagesPicked
 from queue_app import clock
 from queue_app.insight import batches as standings
 from queue_app.models import Batch, Job, State
-from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments, pauses
@@ -29,14 +26,12 @@ from queue_app.ui.access import viewer
 from queue_app.work import policy
 from queue_app.work.intake import ModelNotAvailable
 
-SEARCH_MOST = 200  # characters
-TAB_NAMES = dict(zip(TABS, ("Running", "Queued", "On hold", "Completed", "Failed", "Cancelled"), strict=True))
-STANDINGS: dict[str, str] = {
+REVIEWS: dict[str, str] = {
     Approval.APPROVE: "Approved",
     Approval.REVIEW: "Needs review",
     Approval.REJECT: "Rejected",
 }
-ORDER_NAMES = {BY_SCORE: "Score", BY_TITLE: "Title", BY_END: "Last finished"}
+ORDER_NAMES = {BY_TITLE: "Title", BY_END: "Last finished"}  # instead of by score
 APPROVED, ALL = "approved", "all"
 
 
@@ -46,31 +41,22 @@ def page(request: HttpRequest, batch: int) -> HttpResponse:
     """Show the page; to htmx, its changing parts or 204."""
     found, at = page_batch_seen_by(request, batch), clock.now()
     picked = _picked(request)
-    look = batches.look(found, picked, number=numbers.of_row(request.GET.get("page", "")) or 1, at=at)
-    counts = look.standing
-    context = {
+    look = batches.look(found, picked, number=filters.number(request), at=at)
+    context = filters.links(picked, look, TAB_NAMES) | {
         "batch": found,
         "at": at,
         "look": look,
-        "counts": counts,
-        "stands": [(Approval(one), look.stands[one], _query(picked, standing=one, tab="")) for one in STANDINGS],
+        "counts": look.counts,
+        "reviews": [(Approval(one), look.by_review[one], filters.query(picked, review=one, tab="")) for one in REVIEWS],
         "left": standings.standing(found, at=at).eta,
         "money": standings.money(found),
         "holds": look.holds,
         "took": (found.ended_at - found.created_at).total_seconds() if found.ended_at else None,
-        "picked": picked,
-        "is_filtered": bool(picked.tab or picked.standing or picked.search),
-        "here": _query(picked, page=look.number if look.number > 1 else ""),
-        "tabs": [
-            ("", "All", sum(look.counts.values()), _query(picked, tab="")),
-            *((tab, name, look.counts[tab], _query(picked, tab=tab)) for tab, name in TAB_NAMES.items()),
-        ],
+        "is_filtered": bool(picked.tab or picked.review or picked.search),
         "menus": [
-            _menu("Review", "Any", picked, "standing", STANDINGS),
-            _menu("Order", ORDER_NAMES[BY_SCORE], picked, "order", {BY_TITLE: "Title", BY_END: "Last finished"}),
+            filters.menu("Review", "Any", picked, "review", REVIEWS),
+            filters.menu("Order", "Score", picked, "order", ORDER_NAMES),
         ],
-        "before_query": _query(picked, page=look.number - 1) if look.number > 1 else "",
-        "after_query": _query(picked, page=look.number + 1) if look.has_next else "",
         "may_change": may_change(request, found.owner_id),
     }
     return fragments.answer(request, "campaigns/pages/batch.html", "campaigns/pages/_batch.html", context)
@@ -148,7 +134,7 @@ def pages_zip(request: HttpRequest, batch: int, which: str) -> HttpResponseBase:
     """Stream a ZIP of the files of the approved pages, or of all. If there are none, go back to the page with a message."""
     found = page_batch_seen_by(request, batch)
     pages = batches.pages_of(found)
-    files = packing.files(packing.approved(pages) if which == APPROVED else pages)
+    files = packing.files(pages.reviewed(Approval.APPROVE) if which == APPROVED else pages)
     if not files:
         advice = "Approve at least one page first." if which == APPROVED else "No page is completed."
         messages.error(request, f"Nothing to download yet. {advice}")
@@ -173,24 +159,9 @@ def _noun(batch: Batch) -> str:
 
 def _picked(request: HttpRequest) -> PagesPicked:
     """Read the address; unknown values are ignored."""
-    asked = request.GET
-    tab, standing, order = (asked.get(name, "") for name in ("tab", "standing", "order"))
     return PagesPicked(
-        tab=tab if tab in TAB_NAMES else "",
-        standing=standing if standing in [*STANDINGS] else "",
-        search=asked.get("search", "").strip()[:SEARCH_MOST],
-        order=order if order in ORDER_NAMES else BY_SCORE,
+        tab=filters.one_of(request, "tab", TAB_NAMES),
+        review=filters.one_of(request, "review", REVIEWS),
+        search=filters.search(request),
+        order=filters.one_of(request, "order", ORDER_NAMES) or BY_SCORE,
     )
-
-
-def _query(picked: PagesPicked, **other: object) -> str:
-    """Return these filters as the query of an address, with some replaced; always with its question mark."""
-    asked: dict[str, object] = {**vars(picked), **other}
-    return f"?{urlencode({name: value for name, value in asked.items() if value and value != BY_SCORE})}"
-
-
-def _menu(label: str, first: str, picked: PagesPicked, name: str, options: Mapping[str, str]) -> dict[str, Any]:
-    """Return a menu of links, one for each value of a filter; ``first`` is what it is without one."""
-    chosen = getattr(picked, name)
-    links = [(first, _query(picked, **{name: ""})), *((said, _query(picked, **{name: key})) for key, said in options.items())]
-    return {"label": label, "chosen": options.get(chosen, first), "is_on": chosen in options, "links": links}

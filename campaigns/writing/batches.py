@@ -11,6 +11,9 @@ from campaigns.cells import held_words
 from campaigns.holds import Hold
 from campaigns.mine import TABS
 from campaigns.models import Approval, Page
+from campaigns.models.page import PageQuerySet
+from campaigns.rules import paging
+from campaigns.rules.paging import ListPage
 from campaigns.standing import Counts
 from campaigns.writing import progress
 from campaigns.writing.progress import PageFacts
@@ -19,7 +22,6 @@ from queue_app.models import Batch, Job, State
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers
 
-A_PAGE = 50
 WORDS_MOST = 6  # of a search
 RUNNING, QUEUED, ON_HOLD, COMPLETED, FAILED, CANCELLED = TABS
 BY_SCORE, BY_TITLE, BY_END = "score", "title", "end"
@@ -32,10 +34,10 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class PagesPicked:
-    """What somebody picked; empty for all. ``standing`` is an `Approval`, ``order`` a key of `ORDERS`."""
+    """What somebody picked; empty for all. ``review`` is an `Approval`, ``order`` a key of `ORDERS`."""
 
     tab: str = ""
-    standing: str = ""
+    review: str = ""
     search: str = ""
     order: str = BY_SCORE
 
@@ -55,34 +57,18 @@ class BatchLine:
 
 
 @dataclass(frozen=True)
-class BatchLook:
+class BatchLook(ListPage[BatchLine]):
     """
-    One page of the table, ``number`` from 1. ``counts`` are the batch's pages by tab, under the other filters; ``standing`` are
-    all of them by status, ``stands`` the completed ones by review, ``holds`` the pauses that they wait for.
+    One page of the table. ``counts`` are all pages of the batch by status, ``by_review`` the completed ones by review, ``holds``
+    the pauses that they wait for.
     """
 
-    lines: Sequence[BatchLine]
-    counts: dict[str, int]
-    number: int
-    total: int
-    standing: Counts
-    stands: dict[str, int]
+    counts: Counts
+    by_review: dict[str, int]
     holds: Sequence[Hold]
 
-    @property
-    def first(self) -> int:
-        return (self.number - 1) * A_PAGE + 1
 
-    @property
-    def last(self) -> int:
-        return self.first + len(self.lines) - 1
-
-    @property
-    def has_next(self) -> bool:
-        return self.last < self.total
-
-
-def pages_of(batch: Batch) -> QuerySet[Page]:
+def pages_of(batch: Batch) -> PageQuerySet:
     return Page.objects.filter(job__batch=batch)
 
 
@@ -92,33 +78,33 @@ def look(batch: Batch, picked: PagesPicked, *, number: int, at: datetime) -> Bat
     paused = pauses.of_models({model for state, _, model, _ in by_state if state == State.QUEUED}, at=at)
     own = pauses.of_batches([batch])
     found = _filtered(pages_of(batch), picked).annotate(tab=_tab(list(paused)))
-    counts: Counter[str] = Counter(dict(found.order_by().values_list("tab").annotate(pages=Count("*"))))
-    total = counts[picked.tab] if picked.tab else sum(counts.values())
-    number = max(1, min(number, -(-total // A_PAGE)))
+    tabs: Counter[str] = Counter(dict(found.order_by().values_list("tab").annotate(pages=Count("*"))))
+    total = tabs[picked.tab] if picked.tab else sum(tabs.values())
+    number = paging.nearest(number, total)
     shown = found.filter(tab=picked.tab) if picked.tab else found
-    rows = list(shown.select_related("job", "decided_by").order_by(*ORDERS[picked.order])[(number - 1) * A_PAGE :][:A_PAGE])
+    in_order = shown.select_related("job", "decided_by").order_by(*ORDERS[picked.order])
+    rows = list(in_order[paging.skipped(number) :][: paging.A_PAGE])
     facts = progress.of_jobs((page.job for page in rows), at=at)
     by_model = {model: f"{Hold(pause).words}" for model, pause in paused.items()}
     lines = [BatchLine(page, facts[page.pk], _hold(page.job, by_model)) for page in rows]
     holds = [Hold(pause, "batch") for pause in (*own.values(), *dict.fromkeys(paused.values()))]
-    return BatchLook(lines, {tab: counts[tab] for tab in TABS}, number, total, _standing(by_state, paused), _stands(batch), holds)
+    by_tab, counts = {tab: tabs[tab] for tab in TABS}, _counts(by_state, paused)
+    return BatchLook(lines, by_tab, number, total, counts, _by_review(batch), holds)
 
 
 def _jobs(batch: Batch) -> QuerySet[Job]:
     return Job.objects.filter(page__isnull=False, batch=batch).order_by()
 
 
-def _standing(by_state: Iterable[tuple[str, bool, str, int]], paused: Collection[str]) -> Counts:
+def _counts(by_state: Iterable[tuple[str, bool, str, int]], paused: Collection[str]) -> Counts:
     jobs: Counter[tuple[str, bool]] = Counter()
     for state, is_held, model, number in by_state:
         jobs[state, is_held or model in paused] += number
     return Counts.of(jobs, is_paused=False, is_stopped=bool(paused))
 
 
-def _stands(batch: Batch) -> dict[str, int]:
-    """Return the completed pages of a batch by how they stand."""
-    stands = Case(When(~Q(decision=""), then=F("decision")), default=F("verdict"))
-    rows = pages_of(batch).filter(job__state=State.COMPLETED).annotate(stands=stands).order_by().values_list("stands")
+def _by_review(batch: Batch) -> dict[str, int]:
+    rows = pages_of(batch).filter(job__state=State.COMPLETED).with_review().order_by().values_list(F("review"))
     found = Counter(dict(rows.annotate(pages=Count("*"))))
     return {str(one): found[str(one)] for one in Approval}
 
@@ -142,10 +128,9 @@ def _tab(paused: Sequence[str]) -> Case:
     )
 
 
-def _filtered(pages: QuerySet[Page], picked: PagesPicked) -> QuerySet[Page]:
-    if picked.standing:
-        stands = Q(decision=picked.standing) | Q(decision="", verdict=picked.standing)
-        pages = pages.filter(stands, job__state=State.COMPLETED)
+def _filtered(pages: PageQuerySet, picked: PagesPicked) -> PageQuerySet:
+    if picked.review:
+        pages = pages.reviewed(picked.review)
     if row := numbers.of_row(picked.search):
         return pages.filter(pk=row)
     for word in picked.search.split()[:WORDS_MOST]:

@@ -5,23 +5,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, CharField, Count, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, F, Q, Value, When
 
 from campaigns import holds
 from campaigns.models import Approval, Page
+from campaigns.models.page import PageQuerySet
+from campaigns.rules import paging
+from campaigns.rules.paging import ListPage
 from queue_app.models import JobStage, State, User
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules import numbers
 
-A_PAGE = 50
 WORDS_MOST = 6  # of a search
-OPEN, REVIEW, APPROVED, REJECTED, FAILED = "open", "review", "approved", "rejected", "failed"
-TABS = (OPEN, REVIEW, APPROVED, REJECTED, FAILED)
+OPEN, REVIEW, APPROVED, REJECTED, FAILED, CANCELLED = "open", "review", "approved", "rejected", "failed", "cancelled"
+TABS = (OPEN, REVIEW, APPROVED, REJECTED, FAILED, CANCELLED)
 _TAB_OF = Case(
     When(job__state__in=OPEN_STATES, then=Value(OPEN)),
+    When(job__state=State.CANCELLED, then=Value(CANCELLED)),
     When(~Q(job__state=State.COMPLETED), then=Value(FAILED)),
-    When(Q(decision=Approval.APPROVE) | Q(decision="", verdict=Approval.APPROVE), then=Value(APPROVED)),
-    When(Q(decision=Approval.REJECT) | Q(decision="", verdict=Approval.REJECT), then=Value(REJECTED)),
+    When(review=Approval.APPROVE, then=Value(APPROVED)),
+    When(review=Approval.REJECT, then=Value(REJECTED)),
     default=Value(REVIEW),  # also a page whose quality was not checked
     output_field=CharField(),
 )
@@ -46,38 +49,16 @@ class PageLine:
     hold: str
 
 
-@dataclass(frozen=True)
-class PagesPage:
-    """One page of the list, ``number`` from 1. ``counts`` are the pages by tab, under the other filters."""
-
-    lines: list[PageLine]
-    counts: dict[str, int]
-    number: int
-    total: int
-
-    @property
-    def first(self) -> int:
-        return (self.number - 1) * A_PAGE + 1
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.lines) - 1
-
-    @property
-    def has_next(self) -> bool:
-        return self.last < self.total
-
-
-def look(user: User, picked: PageFilters, *, number: int, at: datetime) -> PagesPage:
+def look(user: User, picked: PageFilters, *, number: int, at: datetime) -> ListPage[PageLine]:
     """Read a page of the user's pages."""
-    found = _filtered(user, picked)
+    found = _filtered(user, picked).with_review()
     counts: Counter[str] = Counter(dict(found.order_by().annotate(tab=_TAB_OF).values_list("tab").annotate(pages=Count("*"))))
     total = counts[picked.tab] if picked.tab else sum(counts.values())
-    number = max(1, min(number, -(-total // A_PAGE)))
+    number = paging.nearest(number, total)
     of_tab = found.alias(tab=_TAB_OF).filter(tab=picked.tab) if picked.tab else found
     in_order = of_tab.order_by(Case(When(job__state__in=IN_FLIGHT_STATES, then=0), default=1), "-job_id")
-    shown = in_order.select_related("job__model", "job__batch", "decided_by")[(number - 1) * A_PAGE :][:A_PAGE]
-    return PagesPage(_lines(list(shown), at=at), {tab: counts[tab] for tab in TABS}, number, total)
+    shown = in_order.select_related("job__model", "job__batch", "decided_by")[paging.skipped(number) :][: paging.A_PAGE]
+    return ListPage(_lines(list(shown), at=at), {tab: counts[tab] for tab in TABS}, number, total)
 
 
 def languages_of(user: User) -> list[str]:
@@ -85,7 +66,7 @@ def languages_of(user: User) -> list[str]:
     return list(Page.objects.filter(owner=user).order_by("language").values_list("language", flat=True).distinct())
 
 
-def _filtered(user: User, picked: PageFilters) -> QuerySet[Page]:
+def _filtered(user: User, picked: PageFilters) -> PageQuerySet:
     pages = Page.objects.filter(owner=user)
     if picked.page_type:
         pages = pages.filter(page_type=picked.page_type)

@@ -32,11 +32,6 @@ def file_name(batch: Batch, ending: str) -> str:
     return f"pages-{batch.pk}-{slugify(name)[:SLUG_MOST]}".rstrip("-") + ending
 
 
-def approved(pages: QuerySet[Page]) -> QuerySet[Page]:
-    """Filter to the pages that stand as approved: by a person, or else by their checks."""
-    return pages.filter(decision=Approval.APPROVE) | pages.filter(decision="", verdict=Approval.APPROVE)
-
-
 def files(pages: QuerySet[Page]) -> list[Packed]:
     """Return the latest files of completed pages, named by the order and the titles of the pages."""
     listed = list(pages.filter(job__state=State.COMPLETED).order_by("pk").values_list("pk", "title"))

@@ -41,7 +41,7 @@ _NAMES: dict[str, tuple[str, str, str]] = {
     "comparison": ("Comparison table", "rows", "row"),
 }
 _NOT_TEXT = {"url", "image"}  # keys of content that nobody reads
-Standing = Literal["done", "now", "todo", "bad"]
+StageStatus = Literal["done", "now", "todo", "bad"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PageStage:
 
     name: str
     label: str
-    status: Standing
+    status: StageStatus
     seconds: float | None = None
     skipped: bool = False
     started_at: datetime | None = None
@@ -62,7 +62,7 @@ class PageComponent:
 
     key: str
     label: str
-    status: Standing
+    status: StageStatus
     size: str = ""
     twice: bool = False
 
@@ -145,7 +145,7 @@ class PageFacts:
         found, next_is_now = [], at_work
         for one in self.planned:
             there = self.written.get(one.key)
-            status: Standing = "done" if there else "now" if next_is_now else "todo"
+            status: StageStatus = "done" if there else "now" if next_is_now else "todo"
             next_is_now = next_is_now and there is not None
             size = _size(one, there, self.language) if there else ""
             found.append(PageComponent(one.key, _NAMES[one.kind][0], status, size, one.key in twice))
@@ -189,7 +189,7 @@ def of_jobs(jobs: Iterable[Job], *, at: datetime) -> dict[int, PageFacts]:
 
 def _stages(job: Job, rows: Mapping[str, JobStage], *, at: datetime) -> list[PageStage]:
     found: list[PageStage] = []
-    stopped: Standing | None = "now" if job.state in IN_FLIGHT_STATES else "bad" if job.state == State.FAILED else None
+    stopped: StageStatus | None = "now" if job.state in IN_FLIGHT_STATES else "bad" if job.state == State.FAILED else None
     for name, label in STAGES.items():
         row = rows.get(name)
         if row and row.ended_at:

@@ -43,6 +43,8 @@ def about(seconds: float | None) -> str:
 
 def span(seconds: float) -> str:
     """Return `duration` with tenths under 10 seconds: for measured times, not for estimates."""
+    if seconds < 0.05:
+        return "<0.1s"
     return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db.models import Sum
 from django.utils.safestring import SafeString
@@ -13,6 +14,7 @@ from django.utils.text import Truncator
 
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
+from queue_app.lifecycle import STOPS_AFTER_CALL
 from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State, Upload
 from queue_app.rules import parameters as rules
 from queue_app.rules import priority
@@ -31,7 +33,6 @@ STEPS = {
 }
 # names too long for a column of the stepper
 SHORT = {
-    "post-processing": "Post\N{NON-BREAKING HYPHEN}process",
     "context building": "Context",
     "component generation": "Components",
     "template assembly": "Assembly",
@@ -89,6 +90,7 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "attempts": [_attempt(job, one, at) for one in attempts],
         "calls": [_call(job, one, at) for one in calls],
         "in_steps": pipeline.of(job.kind_id) is not None,
+        "stops": STOPS_AFTER_CALL,
         "next_attempt": _next_attempt(job, at),
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": sorted(
@@ -111,8 +113,9 @@ def title(job: Job) -> str:
 
 
 def prompt(job: Job) -> Prompt:
-    """Return the prompt with the words of the job's label in bold."""
-    words = sorted(filter(None, job.label.split(" · ")), key=len, reverse=True)
+    """Return the prompt with the words of the job's label in bold. A job in stages is told apart by more than its prompt."""
+    label = "" if job.kind_id in settings.PIPELINES else job.label
+    words = sorted(filter(None, label.split(" · ")), key=len, reverse=True)
     pattern = rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)"
     pieces = re.split(pattern, job.prompt, flags=re.IGNORECASE) if words else [job.prompt]
     return Prompt(display.emphasised((piece, bool(number % 2)) for number, piece in enumerate(pieces)), len(pieces) > 1)
@@ -152,7 +155,7 @@ def _steps(job: Job, found: Sequence[Stage], *, on_hold: bool) -> list[dict[str,
     next_up = next((stage for stage in found if stage.status == "wait"), None)
     for stage in found:
         name, icon = STEPS[stage.status]
-        time = display.span(stage.seconds) if stage.seconds else ""
+        time = "" if stage.seconds is None else display.span(stage.seconds)
         if stage == next_up and job.state == State.QUEUED:
             name, icon, time = ("wait", "pause", "on hold") if on_hold else ("wait", "queued", "waiting for a slot")
         elif stage.status == "skipped":

@@ -155,7 +155,7 @@ class TestPreview:
             "Cancel 5 jobs?",
             "Nothing changes until you confirm",
             "8 tickets are returned</b> to 2 wallets now",
-            "and up to 8 more when the provider confirms",
+            "and up to 8 more when running jobs stop",
             "$4.00",
             "Cancel 4 jobs",
             "0 saving, 0 already cancelling, 1 finished",
@@ -330,7 +330,6 @@ class TestRun:
         page = unescape(admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode())
         for words in (
             "3 of 3 jobs, 100%",
-            "cancelling at the provider",
             f'/job/{done.pk}/change/">{number(done.pk)}</a>',
             "too late to cancel",
         ):

@@ -57,6 +57,12 @@ class TestCancel:
             assert api.get(f"/api/v1/jobs/{job.pk}/").json()["can_be_stopped"] is before
             assert meaning in api.post(address(job, "cancel")).json()["message"]
 
+    def test_a_job_in_stages_stops_after_its_current_call(self, api, owner):
+        job = make_job("running", owner=owner, model_id="page-writer", parameters={})
+
+        assert api.get(f"/api/v1/jobs/{job.pk}/").json()["can_be_stopped"] is True
+        assert api.post(address(job, "cancel")).json()["message"] == "Cancel requested. Stops after its current call."
+
     def test_where_the_provider_has_no_cancel_is_said_before_and_after(self, api, owner, settings):
         settings.PROVIDER_KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}  # the vendor itself, which deletes and does not stop
         ProviderAccount.objects.filter(key="openai_videos").update(base_url="https://vendor.example")

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from campaigns import mine
+from campaigns.rules import paging
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Trouble
 from queue_app.models import HeldFor, Job, ModelConcurrencyLimit, State, User
@@ -121,7 +121,7 @@ class TestFinding:
         assert len(rows(look(web, f"{JOBS}?tab=nonsense&since=ever&campaign=x"))) == 9
 
     def test_comes_in_pages_with_each_job_once(self, web: Client, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(mine, "A_PAGE", 4)
+        monkeypatch.setattr(paging, "A_PAGE", 4)
         campaign = make_campaign(
             owner, {"aesthetic": ["ugc", "cinematic", "minimalist"], "mood": ["energetic", "calm", "wholesome"]}
         )

@@ -528,7 +528,7 @@ class TestCancel:
         assert "2 cancelled immediately" in said
         assert "1 cancelling at the provider" in said
         assert "1 unchanged" in said
-        assert "8 tickets are returned now , and up to 4 more when the provider confirms" in said
+        assert "8 tickets are returned now , and up to 4 more when running jobs stop" in said
         assert "Cancel 3 videos" in said and "Keep videos" in said
         assert Job.objects.filter(batch=campaign.pk, state=State.QUEUED).count() == 2
 

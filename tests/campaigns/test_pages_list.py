@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from campaigns.writing import listing
+from campaigns.rules import paging
 from queue_app.models import Job, JobStage, ModelConcurrencyLimit, State, User
 from tests.campaigns.test_page import HTMX, look, text_of
 from tests.campaigns.written import make_page
@@ -59,9 +59,9 @@ def test_each_page_has_its_stage_or_status_and_how_it_stands(web: Client, owner:
     assert "Completed Not checked 1" in said[2]
     assert "Rejected by you" in said[3]
     assert "Product de Completed Needs review 2 checks failed 1" in said[4]
-    assert "https://nordfell.no/en/fell-1 Category en Completed Approved 2" in said[5]
+    assert "https://nordfell.no/en/fell-1 Category en Completed Approved by checks 2" in said[5]
     assert f'href="/pages/{approved.pk}/"' in html
-    assert "All 6 In progress 1 To review 2 Approved 1 Rejected 1 Failed 1" in text_of(html)
+    assert "All 6 In progress 1 To review 2 Approved 1 Rejected 1 Failed 1 Cancelled 0" in text_of(html)
 
 
 def test_tabs_search_and_filters_narrow_it(web: Client, owner: User) -> None:
@@ -74,6 +74,16 @@ def test_tabs_search_and_filters_narrow_it(web: Client, owner: User) -> None:
     assert numbers(look(web, f"{PAGES}?search=nordfell+rain")) == [first.pk]
     assert numbers(look(web, f"{PAGES}?search={second.pk}")) == [second.pk]
     assert "No pages match" in text_of(look(web, f"{PAGES}?search=nothing+like+it"))
+
+
+def test_cancelled_pages_have_a_tab_of_their_own(web: Client, owner: User) -> None:
+    make_page(owner, State.FAILED)
+    cancelled = make_page(owner, State.CANCELLED)
+
+    html = look(web, f"{PAGES}?tab=cancelled")
+
+    assert numbers(html) == [cancelled.pk]
+    assert "Failed 1 Cancelled 1" in text_of(html)
 
 
 def test_a_page_of_a_paused_model_is_on_hold(web: Client, owner: User) -> None:
@@ -90,7 +100,7 @@ def test_pages_of_others_are_not_there_even_for_staff(client_for: Login, owner: 
 
 
 def test_many_pages_come_in_parts_at_the_same_cost(web: Client, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "A_PAGE", 2)
+    monkeypatch.setattr(paging, "A_PAGE", 2)
     for _ in range(5):
         make_page(owner, State.RUNNING)
     with CaptureQueriesContext(connection) as queries:

@@ -64,7 +64,7 @@ class TestThePages:
     def test_of_a_page_in_html_leads_to_it(self, client_for, owner: User):
         asset = written(owner, "<html><p>Hello</p>", model="page-writer")
         html = look(client_for(owner), f"/jobs/{asset.job_id}/")
-        assert "Open the page" in html and "Hello" not in html
+        assert "Open HTML file" in html and "Hello" not in html
 
 
 class TestAnExcerpt:

@@ -1,5 +1,6 @@
 """The page of a page: its stages while it is written, then preview, checks and versions; who sees it, and what they decide."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,7 @@ class TestAFinishedPage:
         page = staged_page(owner)
         html = look(client, page)
         assert html.count('<li class="done">') == 7 and "took 14s" in html
+        assert html.count("Approved by checks") == 2 and "No check failed. Not reviewed yet." in html
         assert "2 of 3 pass" in html and "Shorten the sentences of the main text." in html
         assert "nordfell.example › en › trail-running-shoes" in html
         assert f'sandbox src="/pages/{page.pk}/preview/?whole"' in html
@@ -76,6 +78,13 @@ class TestAFinishedPage:
         html = look(client, second, "?show=changes")
         assert "Version 1 → version 2" in html
         assert (list(pieces(html, "del"))[1:], list(pieces(html, "ins"))[1:]) == (["240 g"], ["6 mm"])
+
+    def test_sends_the_compared_version_along_with_each_refresh(self, client, owner):
+        for number in (1, 2):
+            staged_page(owner, version=number)
+        html = look(client, staged_page(owner, version=3), "?show=changes&against=1")
+        assert "Version 1 → version 3" in html and 'id="against" name="against" value="1"' in html
+        assert 'hx-include="#seen, #shown, #against"' in html
 
     def test_whose_files_were_deleted_shows_no_sources(self, client, owner):
         page = staged_page(owner)
@@ -106,7 +115,7 @@ class TestARunningPage:
         page = staged_page(owner, "running", stages=2, paid=["meta", "hero"])
         html = look(client, page)
         assert "Stage 3 of 7: components" in html and "3 of 5" in html and "writing" in html
-        assert "Preview so far" in html and f"/pages/{page.pk}/preview/?3" in html
+        assert "Result so far" in html and f"/pages/{page.pk}/preview/?3" in html
         shown = client.get(f"/pages/{page.pk}/preview/").content.decode()
         assert (
             "<mark>Trail running shoes</mark> for wet rock" in shown and "240 g" in shown and "What does it weigh?" not in shown
@@ -124,6 +133,16 @@ class TestARunningPage:
         later = client.get(f"/pages/{page.pk}/?seen={seen}", headers={"HX-Request": "true"})
         assert (same.status_code, later.status_code) == (204, 200)
         assert "3 of 5" in html_of(later)
+
+    def test_stops_after_its_current_call_whatever_a_provider_confirms(self, client, owner):
+        page = staged_page(owner, "running", stages=2)
+        asked = html_of(client.get(f"/jobs/{page.pk}/cancel/"))
+        assert '<b>cancelling</b><span class="gq-sub">Stops after its current call.</span>' in asked
+        assert "confirms" not in asked and "returned</b> when running jobs stop." in asked
+        said = html_of(client.post(f"/jobs/{page.pk}/cancel/", follow=True))
+        assert "Cancel requested. Stops after its current call." in said
+        for html in (said, html_of(client.get(f"/jobs/{page.pk}/"))):
+            assert re.search(r"Cancel requested at [^<]*</b> Stops after its current call.", html) and "confirmed" not in html
 
     def test_without_a_component_has_no_preview(self, client, owner):
         page = staged_page(owner, "running", stages=1)
@@ -233,6 +252,27 @@ class TestADecision:
         assert "You can only review completed pages. This one is running." in html
 
 
+class TestAPageThatEndedEarly:
+    @pytest.mark.parametrize(("stages", "words"), [(1, "1 of 7 stages is kept."), (3, "3 of 7 stages are kept.")])
+    def test_says_what_is_kept(self, client, owner, stages, words):
+        assert words in look(client, staged_page(owner, "cancelled", stages=stages))
+
+
+class TestItsJob:
+    def test_is_under_pages_and_tells_its_two_links_apart(self, client, owner):
+        page = staged_page(owner, label="Trail running shoes", prompt="Trail running shoes for wet rock.")
+        html = html_of(client.get(f"/jobs/{page.pk}/"))
+        assert re.search(r'href="/pages/" aria-current="true"', html) and 'href="/campaigns/" aria-current' not in html
+        assert ">Open page<" in html and ">Open HTML file<" in html and "Bold:" not in html
+
+    def test_has_times_like_its_page(self, client, owner):
+        page = staged_page(owner)
+        JobStage.objects.filter(name="post-processing").update(seconds=0.01)
+        for path in (f"/pages/{page.pk}/", f"/jobs/{page.pk}/"):
+            html = html_of(client.get(path))
+            assert re.search(r"Post-processing</b><span class=\"gq-sub\">&lt;0.1s<", html)
+
+
 class TestANewVersion:
     def test_is_queued_once_with_another_brief_and_voice(self, client, owner):
         page = staged_page(owner)
@@ -245,6 +285,11 @@ class TestANewVersion:
         assert answer["Location"] == f"/pages/{second.pk}/"
         assert (second.job.prompt, second.job.metadata["brand_voice"]) == ("Shorter.", "Warm.")
         assert Job.objects.count() == 2
+
+    def test_without_a_brief_asks_for_one_in_an_empty_field_as_long_as_a_brief_may_be(self, client, owner):
+        page = staged_page(owner, prompt="Product page: Trail running shoes")
+        form = look(client, page, "version/")
+        assert 'maxlength="8000"></textarea>' in form and 'maxlength="2000">Dry.<' in form
 
     def test_at_another_price_than_shown_is_shown_again(self, client, owner):
         page = staged_page(owner)

@@ -85,9 +85,9 @@ class TestTheTable:
             return [page.pk for page in (good, poor, waiting) if f'id="line-{page.pk}"' in html]
 
         assert shown("?tab=queued") == [waiting.pk] and shown("?tab=completed") == [good.pk, poor.pk]
-        assert shown("?standing=approve") == [good.pk, poor.pk] and shown("?standing=reject") == []
+        assert shown("?review=approve") == [good.pk, poor.pk] and shown("?review=reject") == []
         assert shown("?search=pole") == [poor.pk] and shown("?search=light") == [waiting.pk]
-        assert shown("?tab=nothing&standing=winner&order=1&page=x") == [good.pk, poor.pk, waiting.pk]
+        assert shown("?tab=nothing&review=winner&order=1&page=x") == [good.pk, poor.pk, waiting.pk]
 
     def test_has_50_rows_with_a_fixed_number_of_queries(self, client, owner, batch, django_assert_max_num_queries):
         for number in range(53):

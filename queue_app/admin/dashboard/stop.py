@@ -166,8 +166,8 @@ def _left_alone(at: datetime, *, cancels_running: bool) -> Iterator[Step]:
     if running and not cancels_running:
         yield Step("running", f"{counted(running, 'running job')} will finish", "Charged on completion.")
     if cancelling := jobs.get(State.CANCELLING, 0):
-        why = "The provider has not confirmed yet. A job that finishes first is kept and charged."
-        yield Step("cancelling", f"{counted(cancelling, 'job')} cancelling at the provider", why)
+        why = "Not confirmed yet. A job that finishes first is kept and charged."
+        yield Step("cancelling", f"{counted(cancelling, 'job')} cancelling", why)
     if storing := jobs.get(State.STORING, 0):
         yield Step("storing", f"{counted(storing, 'job')} being saved", "The provider has already finished and billed them.")
     if unknown := jobs.get(State.UNKNOWN, 0):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from rest_framework.decorators import action
@@ -36,7 +37,7 @@ from queue_app.api.serializers.requests import (
     WaitQuery,
     draft,
 )
-from queue_app.lifecycle import CancelVerdict
+from queue_app.lifecycle import STOPS_AFTER_CALL, CancelVerdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
@@ -238,8 +239,12 @@ class JobViewSet(JsonViewSet[Job]):
         """Cancel a job where possible. Safe to repeat."""
         verdict = jobs.cancel(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
         job = answers.job_of(pk, request)
-        beyond = verdict == CancelVerdict.REQUESTED and not job["can_be_stopped"]
-        return Response({**job, "verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict]})
+        message = MEANING[verdict]
+        if verdict == CancelVerdict.REQUESTED and not job["can_be_stopped"]:
+            message = BEYOND_STOPPING
+        elif verdict == CancelVerdict.REQUESTED and job["kind"] in settings.PIPELINES:
+            message = f"Cancel requested. {STOPS_AFTER_CALL}"
+        return Response({**job, "verdict": verdict.value, "message": message})
 
     @call("jobs_retry", JobOut, 402, 404, 409, 422, body=RetryAsked, repeatable=True)
     @action(detail=True, methods=["post"])

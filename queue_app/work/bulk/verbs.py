@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Sum
 
 from queue_app import lifecycle, tickets
@@ -51,7 +52,7 @@ class Cancel(BulkVerb):
     on_page = Look(css="is-danger", place=5)
     results = (
         Result("cancelled", "cancelled", "cancelled"),
-        Result("requested", "cancelling at the provider", "cancelling", short="cancelling"),
+        Result("requested", "cancelling", "cancelling"),
     )
 
     def is_legal(self, job: Job, *, refundable: int) -> bool:
@@ -59,15 +60,18 @@ class Cancel(BulkVerb):
 
     def lines(self, chosen: Selection) -> list[Consequence]:
         """Return what a cancel does to these jobs; owners read the same."""
-        queued, running = chosen.count(State.QUEUED), chosen.count(State.RUNNING)
-        beyond = accounts.beyond_stopping(chosen.jobs.filter(state=State.RUNNING)).count() if running else 0
+        queued, running = chosen.count(State.QUEUED), chosen.jobs.filter(state=State.RUNNING)
+        asked_to_stop = chosen.count(State.RUNNING)
+        beyond = accounts.beyond_stopping(running).count() if asked_to_stop else 0
+        staged = running.filter(kind__in=settings.PIPELINES).count() if asked_to_stop else 0
         storing, asked, ended = (chosen.count(*states) for states in ((State.STORING,), (State.CANCELLING,), TERMINAL_STATES))
         stop = "Shown as “Cancelling” until the provider confirms. A job that finishes first is kept and charged."
         later = "The provider has not confirmed yet. If it accepted a job, we ask it to stop; if not, the job is cancelled."
         left = f"{storing:,} saving, {asked:,} already cancelling, {ended:,} finished. These can't be cancelled."
         return [
             Consequence(queued, "cancelled immediately", WAITING, State.QUEUED, "Queued"),
-            Consequence(running - beyond, "cancelling at the provider", stop, State.RUNNING, "Running"),
+            Consequence(asked_to_stop - beyond - staged, "cancelling at the provider", stop, State.RUNNING, "Running"),
+            Consequence(staged, "cancelling", lifecycle.STOPS_AFTER_CALL, State.RUNNING, "Running"),
             Consequence(beyond, BEYOND, "This provider has no cancel. Delivered jobs are charged.", State.RUNNING, "Running"),
             Consequence(
                 chosen.count(State.SUBMITTING, State.UNKNOWN),
@@ -335,15 +339,15 @@ def of(action: BulkAction) -> BulkVerb:
 def _tickets_back(
     chosen: Selection, *, now: tuple[State, ...], billed: tuple[State, ...], later: tuple[State, ...] = ()
 ) -> list[Remark]:
-    """Return which tickets go back now and which when the provider confirms, and what the provider may still bill us."""
+    """Return which tickets go back now and which when running jobs stop, and what the provider may still bill us."""
     tickets_now, tickets_later, usd = chosen.tickets(*now), chosen.tickets(*later), chosen.usd(*billed)
     bill = f"The provider may still bill us about ${usd:,.2f}." if usd else ""
     if tickets_now:
         wallets = numbers.counted(len(chosen.owners(*now)), "wallet")
-        more = f", and up to {tickets_later:,} more when the provider confirms" if tickets_later else ""
+        more = f", and up to {tickets_later:,} more when running jobs stop" if tickets_later else ""
         return [Remark(f"{_tickets_are(tickets_now)} returned", f"to {wallets} now{more}. {bill}".rstrip())]
     if tickets_later:
-        return [Remark(f"Up to {_tickets_are(tickets_later)} returned", f"when the provider confirms. {bill}".rstrip())]
+        return [Remark(f"Up to {_tickets_are(tickets_later)} returned", f"when running jobs stop. {bill}".rstrip())]
     return []
 
 

@@ -58,6 +58,10 @@ class TestARequest:
         assert request.skip_quality_check
         assert from_json(PageRequest, as_json(request)) == request
 
+    def test_sent_without_a_brief_has_none(self) -> None:
+        assert inputs.title(PAGE) == "Guide page: lacing"
+        assert read("Guide page: lacing").brief == ""
+
     def test_names_every_problem_at_once(self) -> None:
         found = refused(
             "x" * 9_000,
