@@ -127,6 +127,11 @@ _CHECK_AGAIN = Statement("""
            worker_deaths = %(worker_deaths)s, store_tries = %(store_tries)s
      WHERE id = %(id)s
 """)
+# a job with a step that the studio has made stays a preview, whoever makes the others
+_PREVIEW_IN_PART = """
+    preview = preview OR EXISTS (SELECT 1 FROM queue_app_attempt step
+                                  WHERE step.job_id = queue_app_job.id AND step.step <> 'main' AND step.preview
+                                    AND step.outcome = 'delivered')"""
 _MOVE = "moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s::bigint[]))"
 _INSERT_EVENTS = """
     INSERT INTO queue_app_jobevent (job_id, seq, from_state, to_state, attempt, data, at, actor, reason)
@@ -158,14 +163,14 @@ _COSTS = """
                                   WHEN model.price ->> 'estimated' = 'true' THEN 'estimate' ELSE 'rule' END
           FROM queue_app_job job
           JOIN queue_app_generationmodel model ON model.key = job.model_id
-         WHERE job.id = ANY(%(jobs)s::bigint[]) AND attempt.job_id = job.id AND attempt.outcome IS NULL
+         WHERE job.id = ANY(%(jobs)s::bigint[]) AND attempt.job_id = job.id AND attempt.step = 'main' AND attempt.outcome IS NULL
     )"""
 _ACCEPTED = """
     accepted AS (
         UPDATE queue_app_attempt
            SET called_at = coalesce(called_at, %(at)s), accepted_at = %(at)s, remote_id = %(remote_id)s, remote = %(remote)s,
                slot_until = coalesce(%(slot_until)s, slot_until)
-         WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND step = 'main' AND outcome IS NULL
     )"""
 # Closes the review items with `decide_by`. The others stay open until a person closes them.
 _ATTEMPT_ENDS = """
@@ -734,6 +739,7 @@ def begin_steps(job: Job, *, at: datetime, actor: str) -> Lease | None:
         at=at,
         actor=actor,
         beside=Part(_ACCEPTED, {"remote_id": None, "remote": "{}", "slot_until": slot_until}),
+        also=_PREVIEW_IN_PART,
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
         next_check_at=at,
     )
@@ -751,6 +757,12 @@ def begin_call(main: Attempt, lease: Lease, step: str, *, at: datetime) -> Attem
     with transaction.atomic():
         if held_by(lease) is None:
             return None
+        if (
+            made := Attempt.objects.select_related("account")
+            .filter(job=lease.job_id, step=step, outcome=None, created_at=at)
+            .first()
+        ):
+            return made  # by this very call, before the connection was cut
         Job.objects.filter(pk=lease.job_id).update(lease_until=at + timedelta(seconds=settings.TIMES.long_lease))
         return Attempt.objects.create(
             job_id=lease.job_id,
@@ -794,6 +806,7 @@ def lose_step(job: Job, attempt: Attempt, *, at: datetime, actor: str, trouble: 
     may be billed; staff decide whether the job makes it again. The caller holds the row lock.
     """
     end_call(attempt, Outcome.ABANDONED, at=at, trouble=trouble)
+    Attempt.objects.filter(job=job, step="main", outcome=None).update(slot_until=None)  # the call alone uses a slot
     decide_by = at + timedelta(seconds=settings.TIMES.unknown)
     what = f"Outcome unknown of step {attempt.step}: {trouble.message}"
     _open_review(job, current_attempt(job), what, at=at, decide_by=decide_by)
@@ -1105,6 +1118,8 @@ def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, by: str
     if outcome == Outcome.ABANDONED:  # the provider of a storing job is done, so the attempt must not hold a slot any longer
         stored = [job for job in jobs if job.state == State.STORING]
         Attempt.objects.filter(job__in=stored, outcome=None).update(slot_until=None)
+        in_steps = [job for job in jobs if job.kind_id in settings.PIPELINES]  # only a call that is under way uses a slot
+        Attempt.objects.filter(job__in=in_steps, step="main", outcome=None).update(slot_until=None)
     end = _end_of_attempt(outcome, by=by, spent=spent, trouble=trouble)
     _ATTEMPTS_END.run(jobs=[job.pk for job in jobs], at=at, **end.values)
 

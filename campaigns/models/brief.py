@@ -1,28 +1,14 @@
 """Campaigns and drafts, as requested. Counts, states and tickets are in the batch and its jobs, never stored here (I13)."""
 
-import json
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.db import models
 
 from campaigns.models.brand import Brand
 from queue_app.models import Batch, GenerationModel, User
+from queue_app.models.fields import InOrderField
 from queue_app.rules.words import one_line
-
-
-class InOrderField(models.JSONField):
-    """JSON that keeps the order of an object's keys, which PostgreSQL's `jsonb` does not."""
-
-    def db_type(self, connection: Any) -> str:
-        return "json"
-
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        return None if value is None else json.dumps(value)  # Django's own would go through `jsonb`
-
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return value  # psycopg2 has read it
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import MD5
 
 from queue_app.models import Job
+from queue_app.models.fields import InOrderField
 
 
 class Approval(models.TextChoices):
@@ -34,6 +35,7 @@ class Page(models.Model):
 
     job = models.OneToOneField(Job, primary_key=True, on_delete=models.PROTECT, related_name="page")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    metadata = InOrderField(help_text="What is asked for, as the job's metadata, with attributes in the order of the request.")
     page_type = models.CharField(max_length=12)
     target_url = models.CharField(max_length=2000)
     language = models.CharField(max_length=5)
@@ -75,7 +77,7 @@ class CatalogueRow(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     sku = models.CharField("SKU", max_length=80)
     name = models.CharField(max_length=200)
-    data = models.JSONField(default=dict, help_text="The product as pages take it: price, currency, attributes, …")
+    data = InOrderField(default=dict, help_text="The product as pages take it: price, currency, attributes, …")
     changed_at = models.DateTimeField()
 
     class Meta:

@@ -26,6 +26,7 @@ ASSEMBLY = "template assembly"
 QUALITY = "quality validation"
 POST_PROCESSING = "post-processing"
 STORAGE = "storage"
+FIRST = "first checks"  # the step that keeps the checks before components are written again
 SECOND = "-2"  # ends the step in which a component is written again
 MOST_LIKE = 20  # similar pages that a page is compared with
 TITLE_MOST = Page._meta.get_field("title").max_length or 0
@@ -34,7 +35,8 @@ TITLE_MOST = Page._meta.get_field("title").max_length or 0
 def validate(run: StageRun) -> Json:
     """Read what is asked for, once more as at intake: the job may be old."""
     try:
-        request = inputs.read(run.metadata, run.prompt, languages=settings.PAGE_LANGUAGES)
+        asked = Page.objects.get(job=run.job_id).metadata
+        request = inputs.read(asked, run.prompt, languages=settings.PAGE_LANGUAGES)
     except inputs.InputsRefused as refused:
         raise StageFailed("invalid_page", " ".join(one.message for one in refused.objections)) from refused
     if refusals := plan.objections(request):
@@ -74,7 +76,9 @@ def check(run: StageRun) -> Json:
     known, document = _context(run), from_json(Document, run.results[ASSEMBLY])
     others = _others(run)
     rewritten: tuple[str, ...] = ()
-    checks = quality.check(document, known, others=others)
+    # kept, so that after a crash the same components are written again, whatever other pages there are by then
+    first = run.once(FIRST, lambda: [as_json(one) for one in quality.check(document, known, others=others)])
+    checks = tuple(from_json(Check, one) for one in first)
     if failing := quality.failing(checks):
         again = {one.key: _written(run, one, known, checks) for one in _planned(run) if one.paid and one.key in failing}
         second = assembly.assemble(known, [again.get(one.key, one) for one in _components(run)])
@@ -129,6 +133,7 @@ class Pages:
                 Page(
                     job=job,
                     owner_id=job.owner_id,
+                    metadata=job.metadata,
                     page_type=request.page_type,
                     target_url=request.target_url,
                     language=request.language,

@@ -188,7 +188,7 @@ def new_version(page: Page, *, brief: str, voice: str, key: str, shown: Offer, a
     record = actions.record_of(owner, "page version", key, [page.pk, brief, voice], at=at)
     if record.made is not None:
         return Job.objects.get(pk=record.made["job"]), False
-    metadata = {name: value for name, value in page.job.metadata.items() if name != "brand_voice"}
+    metadata = {name: value for name, value in page.metadata.items() if name != "brand_voice"}
     wanted = Wanted({**metadata, **({"brand_voice": voice} if voice.strip() else {})}, brief)
     _, (job,) = write(owner, [wanted], at=at, actor=by.username)
     _check([job], shown)

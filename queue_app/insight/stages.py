@@ -3,7 +3,6 @@ The stages of a job's work: done, current, failed, skipped, and the seconds of e
 its type has a pipeline, off the rows that the pipeline leaves (`JobStage`).
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ def kept_of(jobs: Iterable[Job]) -> dict[int, Kept]:
     for pk, name, *row, report in _ROWS.run(jobs=piped) if piped else ():
         rows[pk][name] = StageRow(*row)
         if report:
-            reports[pk] = json.loads(report)
+            reports[pk] = report
     found = {pk: Kept(rows[pk], reports[pk].get("checks", ()), reports[pk].get("verdict")) for pk in piped}
     return defaultdict(lambda: NOTHING, found)
 

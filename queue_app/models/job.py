@@ -15,6 +15,7 @@ from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import ApiKey, User
 from queue_app.models.catalog import REASON_HELP, UNTIL_HELP, GenerationModel, Kind, ModelRoute, ProviderAccount
+from queue_app.models.fields import InOrderField
 from queue_app.rules import numbers
 from queue_app.rules.backoff import Retries
 from queue_app.rules.words import one_line
@@ -106,7 +107,12 @@ LONG_CALLS = f"""
     SELECT count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-     WHERE attempt.synchronous AND (job.state = 'submitting' OR (job.state = 'running' AND job.kind_id IN {PIPED}))
+     WHERE attempt.synchronous
+       AND (job.state = 'submitting'
+            OR (job.kind_id IN {PIPED}
+                AND (job.state = 'running' OR EXISTS (SELECT 1 FROM queue_app_attempt call
+                                                       WHERE call.job_id = job.id AND call.step <> 'main' AND call.outcome IS NULL
+                                                         AND call.slot_until > %(at)s))))
 """  # noqa: S608 - constants
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
@@ -612,7 +618,7 @@ class JobStage(models.Model):
     ended_at = models.DateTimeField(null=True)
     seconds = models.FloatField(null=True, help_text="Time of work, without waits between its parts.")
     skipped = models.BooleanField(default=False)
-    result = models.JSONField(null=True)
+    result = InOrderField(null=True)
     sha256 = models.CharField(max_length=64, blank=True, help_text="Hash of the result as JSON.")
 
     class Meta:

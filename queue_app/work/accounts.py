@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from queue_app import database, wake
-from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
+from queue_app.models import Attempt, Job, JobEvent, Outcome, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
 from queue_app.rules import backoff, limits
@@ -21,6 +21,7 @@ chance = Random()  # noqa: S311 - jitter, not a secret
 UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
 NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
 BEING_MADE = (State.RUNNING, State.CANCELLING)
+WORKER_DIED = "worker_died"  # the kind of error of a step's call whose worker is gone
 MANY = 1_000  # failures in a row after which counting stops
 ELSEWHERE = timedelta(
     seconds=30
@@ -159,8 +160,16 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     if resumed_at := policy.last_resume(account, at=at):
         reviewed = reviewed.filter(attempt__called_at__gte=resumed_at)
     unknown = reviewed.filter(Exists(answer_lost)).values("attempt").distinct().count()
+    unknown += _lost_steps(account, since=max(at - UNKNOWNS_WITHIN, resumed_at or at - UNKNOWNS_WITHIN))
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} unknown outcomes in 10 minutes: check the provider's task list before you resume", at=at)
+
+
+def _lost_steps(account: ProviderAccount, *, since: datetime) -> int:
+    """Return how many calls of jobs in steps had no answer and were repeated (I46), without those whose worker died."""
+    lost = Attempt.objects.exclude(step="main").filter(account=account, called_at__gte=since, outcome=Outcome.ABANDONED)
+    unknown = Exists(ReviewItem.objects.filter(attempt__job=OuterRef("job"), opened_at=OuterRef("ended_at")))  # counted already
+    return lost.exclude(error_kind=WORKER_DIED).exclude(unknown).count()
 
 
 def _concerns_its_account(attempt: Attempt) -> bool:

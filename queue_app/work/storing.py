@@ -222,7 +222,7 @@ def _row(key: uuid.UUID, piece: media.Piece, name: str, digest: disk.Digest, att
         width=piece.width,
         height=piece.height,
         seconds=piece.seconds,
-        preview=attempt.preview,
+        preview=attempt.job.preview,
     )
 
 

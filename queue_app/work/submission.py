@@ -129,6 +129,11 @@ def _keep_task_id(attempt: Attempt, task: str) -> None:
         Attempt.objects.filter(pk=attempt.pk).update(remote_id=task)
 
 
+def counts_as_try(error: ProviderError) -> bool:
+    """Whether a call that was not accepted counts: refused inside a 2xx for a reason that may pass, so the provider tried."""
+    return error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300
+
+
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     """
     Return the request of an attempt for its adapter; the same for an attempt as long as its route's codec stays the same.
@@ -208,8 +213,7 @@ def _failed(attempt: Attempt, lease: Lease, error: ProviderError, *, again_at: d
         if error.task:
             _keep_task_id(attempt, error.task)
         if verdict == Verdict.NOT_ACCEPTED:
-            # refused inside a 2xx for a reason that may pass: the provider tried, so the attempt counts
-            spent = error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300
+            spent = counts_as_try(error)
             not_before = progress.retry_at(held, at=at) if spent else again_at
             lifecycle.put_back(
                 held, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=spent, trouble=trouble, not_before=not_before

@@ -70,7 +70,14 @@ def staged_page(
     with transaction.atomic():
         job = make_job("storing" if state == "completed" else state, owner=owner, at=at, **known)
         page = Page.objects.create(
-            job=job, owner=owner, page_type="product", target_url=url, language=language, title=title, version=version
+            job=job,
+            owner=owner,
+            metadata=job.metadata,
+            page_type="product",
+            target_url=url,
+            language=language,
+            title=title,
+            version=version,
         )
     written = {key: Component(key, {**TEXTS, **(texts or {})}[key]) for key in paid}
     parts = [makers.from_data(one, context) if not one.paid else written.get(one.key) for one in plan.planned(request)]

@@ -35,4 +35,4 @@ def make_page(owner: User, state: str = State.COMPLETED, *, job: dict[str, Any] 
     asked = metadata()
     made = make_job(state, owner=owner, model_id="page-writer", kind_id="page", parameters={}, metadata=asked, **(job or {}))
     known = {"page_type": "product", "target_url": asked["target_url"], "language": "en", "title": "Fell shoes", "version": 1}
-    return Page.objects.create(job=made, owner=owner, **(known | fields))
+    return Page.objects.create(job=made, owner=owner, metadata=made.metadata, **(known | fields))

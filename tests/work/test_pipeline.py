@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.utils.module_loading import import_string
 
 from queue_app import clock, lifecycle
 from queue_app.insight import invariants
 from queue_app.models import Attempt, Job, JobStage, ProviderAccount, State
+from queue_app.models.job import LONG_CALLS, slots_in_use
+from queue_app.providers.synchronous import Synchronous
 from queue_app.runtime import tasks
-from queue_app.work import intake, recovery
+from queue_app.work import intake, submission
+from queue_app.work.answers import StoredAnswers
 from queue_app.work.pipeline import running
-from tests.factories import begun
 from tests.providers.vendors.chat import choice, says
 from tests.providers.wire import WireServer, answer, reset
-from tests.work.steps import fresh, later, moves, open_review, queued, tickets_of
+from tests.work.staged import crash, leased, outcomes, work
+from tests.work.steps import due_in, fresh, later, moves, open_review, queued, tickets_of
 
 pytestmark = pytest.mark.django_db
 CUT = says(choice("Half a", "length"))
@@ -30,6 +34,15 @@ CUT = says(choice("Half a", "length"))
 def notes(settings, tmp_path):
     settings.MEDIA_ROOT = str(tmp_path / "media")
     settings.PIPELINES = {"page": "tests.work.piped.NOTES"}
+
+
+@pytest.fixture
+def paid(vendor: WireServer, settings) -> dict[str, str]:
+    """The account of the jobs has a key: the keys of its host."""
+    account = ProviderAccount.objects.get(adapter="chat")
+    ProviderAccount.objects.filter(pk=account.pk).update(base_url=vendor.url)
+    settings.PROVIDER_KEYS = {account.api_key_env: "sk-12345678"}
+    return dict(settings.PROVIDER_KEYS)
 
 
 def note(**metadata) -> Job:
@@ -42,39 +55,6 @@ def texts(*words: str) -> list[bytes]:
 
 def may_repeat(value: bool) -> None:
     ProviderAccount.objects.filter(adapter="chat").update(may_repeat=value)
-
-
-def work(job: Job) -> Job:
-    """Let a worker do what is due for the job, and what follows from it, as one task does."""
-    came = [lease for lease in [_lease(job)] if lease]
-    while came:
-        (lease, _), *came = came
-        taken = lifecycle.begin(lease, at=clock.now())
-        assert taken is not None
-        state = State(taken[0].state)
-        came += (tasks.STAGED.get(state) or tasks.DUTIES[state]).verb(*taken)
-    return fresh(job)
-
-
-def _lease(job: Job):
-    if fresh(job).state == State.QUEUED:
-        Job.objects.filter(pk=job.pk).update(not_before=None)
-        taken = begun(fresh(job), at=clock.now())
-        (lease,) = tasks.STAGED[State.SUBMITTING].verb(*taken)
-        return lease
-    Job.objects.filter(pk=job.pk, lease_taken=False).update(next_check_at=clock.now(), lease_until=None)
-    return next((leased for leased in lifecycle.lease_due(clock.now()) if leased[0].job_id == job.pk), None)
-
-
-def crash(job: Job) -> Job:
-    """Let the worker of a job be gone: its lease is over, and recovery has seen it."""
-    Job.objects.filter(pk=job.pk).update(lease_until=clock.now() - timedelta(seconds=1))
-    recovery.sweep(at=clock.now())
-    return fresh(job)
-
-
-def outcomes(job: Job, step: str) -> list[str | None]:
-    return list(Attempt.objects.filter(job=job, step=step).order_by("number").values_list("outcome", flat=True))
 
 
 def asked(vendor: WireServer) -> list[str]:
@@ -145,7 +125,7 @@ class TestAJobInStages:
         assert outcomes(job, "second") == ["failed", "delivered"]
 
     def test_fails_after_three_useless_answers_and_returns_its_tickets(self, vendor: WireServer):
-        vendor.says(*texts("? a", "? b", "? c", "Never"))
+        vendor.says(says(choice("? a")), CUT, *texts("? c", "Never"))
         job = work(note())
 
         assert (job.state, job.error_code, tickets_of(job)[0]) == ("failed", "not_json", "released")
@@ -196,6 +176,19 @@ class TestAfterARetry:
         vendor.says(*texts("Two"))
         assert work(job).state == "completed"
         assert asked(vendor) == ["Note: first", "Note: second", "Note: second"]
+
+    def test_that_is_refused_for_good_ends_the_job(self, vendor: WireServer):
+        vendor.says(answer(404, {"error": {"message": "No such model"}}))
+        job = work(note())
+
+        assert (job.state, tickets_of(job)[0], outcomes(job, "first")) == ("failed", "released", ["not_accepted"])
+
+    def test_that_the_provider_failed_counts_as_a_try_of_the_job(self, vendor: WireServer):
+        vendor.says(says(choice("")))
+        job = work(note())
+
+        assert (job.state, lifecycle.spent_tries(job), outcomes(job, "first")) == ("queued", 1, ["failed"])
+        assert job.not_before is not None
 
 
 class TestALostAnswer:
@@ -304,6 +297,143 @@ class TestACancel:
         later(201)
         job = work(job)
         assert (job.state, tickets_of(job)[0], outcomes(job, "first")) == ("cancelled", "released", ["abandoned"])
+
+
+class TestASavedAnswer:
+    def test_that_cannot_be_read_now_is_read_later_and_not_bought_again(self, vendor: WireServer, monkeypatch):
+        vendor.says(*texts("One", "Two"))
+
+        def stale(self, number):
+            raise OSError("stale handle")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StoredAnswers, "facts", stale)
+            job = work(note())
+        assert (job.state, outcomes(job, "first"), due_in(job)) == ("running", [None], 30)
+
+        assert work(job).state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: second"]
+
+    def test_waits_for_a_host_with_the_accounts_key(self, vendor: WireServer, paid: dict[str, str], monkeypatch, settings):
+        vendor.says(*texts("One", "Two"))
+        job = note()
+        with monkeypatch.context() as patch:
+            killed_at(patch, "queue_app.work.answers.StoredAnswers.save", after=True)
+            with pytest.raises(Killed):
+                work(job)
+        crash(job)
+        settings.PROVIDER_KEYS = {}
+        assert work(job).state == "running"
+
+        settings.PROVIDER_KEYS = paid
+        assert work(job).state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: second"]
+
+    def test_that_comes_after_the_call_was_given_up_is_kept_for_when_staff_go_on(self, vendor: WireServer, monkeypatch):
+        may_repeat(False)
+        vendor.says(*texts("One", "Two"))
+        job, original = note(), Synchronous.submit
+
+        def slow(self, request):
+            monkeypatch.setattr(Synchronous, "submit", original)
+            crash(job)
+            assert work(job).state == "unknown"
+            return original(self, request)
+
+        monkeypatch.setattr(Synchronous, "submit", slow)
+        job = work(job)
+        assert (job.state, JobStage.objects.get(job=job, step="first").result) == ("unknown", {"text": "One"})
+
+        lifecycle.settle_unknown([job.pk], again=True, at=clock.now(), actor="staff", reason="go on")
+        assert work(job).state == "completed"
+        assert asked(vendor) == ["Note: first", "Note: second"]
+
+    def test_that_is_not_needed_any_more_is_closed_as_paid(self, vendor: WireServer, monkeypatch):
+        may_repeat(True)
+        vendor.says(*texts("One", "Two"))
+        original = running.Running.deliver
+
+        def left(self):
+            lifecycle.begin_call(self._main, self._lease, "third", at=clock.now())
+            return original(self)
+
+        monkeypatch.setattr(running.Running, "deliver", left)
+        job = work(note())
+        assert (job.state, outcomes(job, "third"), outcomes(job, "main")) == ("completed", ["abandoned"], ["delivered"])
+
+
+class TestAnAccount:
+    def test_whose_key_comes_in_the_middle_of_a_job_sells_no_preview_as_its_own(self, vendor: WireServer, paid, settings):
+        vendor.says(*texts("One"), answer(429, {}, {"Retry-After": "7"}))
+        settings.PROVIDER_KEYS = {}
+        job = work(note())
+        settings.PROVIDER_KEYS = paid
+        ProviderAccount.objects.update(cooldown_until=None)
+        vendor.says(*texts("Two"))
+        job = work(job)
+
+        assert (job.state, job.preview, job.assets.get().preview) == ("completed", True, True)
+        assert [call.preview for call in Attempt.objects.exclude(step="main").filter(job=job, outcome="delivered")] == [
+            True,
+            False,
+        ]
+
+    def test_without_a_key_on_this_host_is_tried_elsewhere_after_a_while(self, vendor: WireServer, paid, settings):
+        job = note()
+        given = leased(job)
+        settings.PROVIDER_KEYS = {}
+        taken = lifecycle.begin(given[0], at=clock.now())
+        tasks.STAGED[State.RUNNING].verb(*taken)
+        job = fresh(job)
+        assert (job.state, job.not_before, vendor.seen) == ("queued", clock.now() + timedelta(seconds=30), [])
+
+    def test_that_loses_three_answers_is_paused_for_staff(self, vendor: WireServer):
+        may_repeat(True)
+        vendor.says(reset)
+        for _ in range(3):
+            work(note())
+        assert Attempt.objects.filter(outcome="abandoned").count() == 3
+        assert ProviderAccount.objects.filter(paused=True).count() == 1
+
+
+class TestASlot:
+    def test_and_a_long_worker_are_in_use_while_a_call_is_under_way_and_no_longer(self, vendor: WireServer, monkeypatch):
+        job = note()
+        with monkeypatch.context() as patch:
+            killed_at(patch, "queue_app.work.submission.may_call", after=True)
+            with pytest.raises(Killed):
+                work(job)
+        assert in_use() == (1, 1)
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        assert in_use() == (1, 1)
+        lifecycle.force_fail([job.pk], at=clock.now(), actor="staff", reason="gone")
+        assert in_use()[0] == 1
+        later(171)
+        assert in_use() == (0, 0)
+
+
+def in_use() -> tuple[int, int]:
+    """Return the used slots, and the workers of long calls in use."""
+    with connection.cursor() as cursor:
+        cursor.execute(LONG_CALLS, {"at": clock.now()})
+        ((calls_under_way,),) = cursor.fetchall()
+    return sum(row[-1] for row in slots_in_use(clock.now())), calls_under_way
+
+
+class TestAWorkerThatStalls:
+    def test_before_a_call_sends_nothing_and_gives_the_job_back(self, vendor: WireServer, monkeypatch):
+        vendor.says(*texts("One", "Two"))
+        with monkeypatch.context() as patch:
+            patch.setattr(submission, "may_call", lambda call, lease: False)
+            job = work(note())
+        assert (job.state, job.lease_taken, job.worker_deaths, vendor.seen) == ("running", False, 0, [])
+        assert work(job).state == "completed"
+
+    def test_at_the_commit_of_a_call_finds_it_again(self):
+        lease, _ = leased(note())
+        _, main, own = lifecycle.begin(lease, at=clock.now())
+        first, again = (lifecycle.begin_call(main, own, "first", at=clock.now()) for _ in range(2))
+        assert first == again
 
 
 class TestTime:

@@ -15,11 +15,12 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 
-from queue_app import clock, database, lifecycle
+from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome
 from queue_app.models.job import JobStage
 from queue_app.providers.base import (
+    FINAL,
     ErrorKind,
     PollResult,
     Provider,
@@ -35,9 +36,8 @@ from queue_app.work.pipeline.shape import Question, Unusable
 log = logging.getLogger(__name__)
 ANSWER_BYTES = 2_000_000
 MOST_ANSWERS = 3  # unusable answers to one question, then the job fails
-FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}
 CUT_OFF = "cut_off"
-LOST = Trouble("no_answer", "The worker crashed during this call, so its answer is lost. It may be billed.")
+LOST = Trouble(accounts.WORKER_DIED, "The worker crashed during this call, so its answer is lost. It may be billed.")
 
 
 class Stopped(Exception):
@@ -60,20 +60,21 @@ def make_call(job: Job, main: Attempt, lease: Lease, step: str, question: Questi
         provider = accounts.seller_for(main)
         request = _request(job, main, provider, question)
     except ProviderError as error:
-        _moved_on(job, None, lease, error)
+        _moved_on(job, main, None, lease, error)
         raise Stopped from error
     at = database.again(clock.now)
-    call = database.again(lambda: lifecycle.begin_call(main, lease, step, at=at), look=lambda: _begun(job, step, at=at))
+    call = database.again(lambda: lifecycle.begin_call(main, lease, step, at=at))
     if call is None:
         raise Stopped
     if not database.again(lambda: submission.may_call(call, lease)):
         trouble = Trouble("not_begun", "The worker stalled before it sent anything.")
         database.again(lambda: lifecycle.end_call(call, Outcome.NOT_ACCEPTED, at=clock.now(), trouble=trouble))
+        come_back(lease, at=database.again(clock.now))
         raise Stopped
     try:
         return call, provider.submit(replace(request, attempt_id=call.pk))
     except ProviderError as error:
-        _moved_on(job, call, lease, error)
+        _moved_on(job, main, call, lease, error)
         raise Stopped from error
 
 
@@ -88,20 +89,22 @@ def saved_answer(call: Attempt) -> RemoteRef | None:
     return RemoteRef(provider=call.account_id, remote_id=str(call.pk))
 
 
-def text_of(job: Job, call: Attempt, lease: Lease, ref: RemoteRef) -> str:
+def text_of(job: Job, main: Attempt, call: Attempt, lease: Lease, ref: RemoteRef) -> str | None:
     """
-    Return the text of a saved answer.
+    Return the text of a saved answer; ``None`` if it is truncated.
 
-    :raises Unusable: it is truncated. :raises Stopped: the provider answered without a text; what follows is recorded.
+    :raises Stopped: the provider answered without a text; what follows is recorded.
+    :raises ProviderError: the answer can't be read now, and the call stays open.
     """
     provider = accounts.provider_for(call)
     result = provider.poll(ref)
     progress.tell_account(call, result, at=database.again(clock.now))
     error = result.error
     if error is not None and error.code == CUT_OFF:
-        raise Unusable(CUT_OFF, error.message)
+        return None
     if error is not None or not result.assets:
-        _moved_on(job, call, lease, error or ProviderError(ErrorKind.RETRYABLE, "The provider sent no text."), result=result)
+        no_text = ProviderError(ErrorKind.RETRYABLE, "The provider sent no text.", code="no_result")
+        _moved_on(job, main, call, lease, error or no_text, answer=result)
         raise Stopped
     sink = io.BytesIO()
     provider.fetch(ref, result.assets[0], sink, ANSWER_BYTES)
@@ -132,7 +135,7 @@ def close_unusable(call: Attempt, problem: Unusable, lease: Lease) -> None:
         if job is None:
             return False
         useless = Attempt.objects.filter(reservation=call.reservation_id, step=call.step, outcome=Outcome.FAILED)
-        if useless.filter(error_kind=problem.code[:20]).count() < MOST_ANSWERS:
+        if useless.count() < MOST_ANSWERS:
             return True
         lifecycle.fail(job, at=at, actor="worker", trouble=trouble)
         return False
@@ -159,6 +162,28 @@ def close_lost(call: Attempt, lease: Lease) -> None:
 
     if not database.again(close):
         raise Stopped
+
+
+def close_leftovers(job: Job, lease: Lease) -> None:
+    """Close calls that nobody has asked about since their worker died: their answers are not needed any more, and paid."""
+    for call in Attempt.objects.exclude(step="main").select_related("account").filter(job=job, outcome=None):
+        if answers.is_saved(call):
+            close_unusable(call, Unusable("not_needed", "Answered, but not needed any more."), lease)
+        else:
+            close_lost(call, lease)
+
+
+def come_back(lease: Lease, *, at: datetime) -> None:
+    """Give up a lease; a worker goes on with the job at this time."""
+
+    @transaction.atomic
+    def give_back() -> None:
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            lifecycle.check_again(held, next_check_at=at)
+
+    database.again(give_back)
+    wake.dispatcher()
 
 
 def _lost(held: Job, call: Attempt, trouble: Trouble, *, actor: str, at: datetime) -> bool:
@@ -196,11 +221,6 @@ def stop(job: Job, attempt: Attempt, lease: Lease) -> None:
     database.again(end)
 
 
-def _begun(job: Job, step: str, *, at: datetime) -> Attempt | None:
-    """Return the attempt that this worker has created at ``at``."""
-    return Attempt.objects.select_related("account", "route").filter(job=job, step=step, created_at=at).first()
-
-
 def _request(job: Job, main: Attempt, provider: Provider, question: Question) -> SubmitRequest:
     if main.route is None:
         raise ProviderError(ErrorKind.RETRYABLE, "The route of this attempt was deleted.", code="not_sent")
@@ -221,39 +241,45 @@ def _request(job: Job, main: Attempt, provider: Provider, question: Question) ->
     )
 
 
-def _moved_on(job: Job, call: Attempt | None, lease: Lease, error: ProviderError, *, result: PollResult | None = None) -> None:
-    """Record a call without a usable answer and what follows for the job: it waits and tries again, fails, or is unknown."""
+def _moved_on(
+    job: Job, main: Attempt, call: Attempt | None, lease: Lease, error: ProviderError, *, answer: PollResult | None = None
+) -> None:
+    """
+    Record that there is no usable answer, and what follows for the job by the failure policy (docs/invariants.md): it waits and
+    tries again (T11), fails (T12) or is unknown (T27).
+
+    :param call: the attempt of the call, if one was made. :param answer: what the provider answered, if it did.
+    """
     at = database.again(clock.now)
-    again_at = accounts.went_badly(call, error, at=at, asked_at=call.called_at) if call and result is None else None
-    verdict = Verdict.REFUSED if result is not None else accepted_verdict(error) if call else Verdict.NOT_ACCEPTED
-    trouble = Trouble(error.code or str(error.kind), error.message, str(error.kind))
-    is_lost = verdict == Verdict.UNKNOWN
+    again_at = None
+    if answer is None:
+        again_at = accounts.went_badly(call or main, error, at=at, asked_at=call.called_at if call else None)
+    is_lost = answer is None and accepted_verdict(error) == Verdict.UNKNOWN
+    counts = is_lost or submission.counts_as_try(error) or (answer is not None and error.kind != ErrorKind.QUOTA)
+    trouble = Trouble(
+        "rejected" if error.kind == ErrorKind.REJECTED else error.code or str(error.kind), error.message, str(error.kind)
+    )
 
     @transaction.atomic
     def move() -> None:
         held = lifecycle.held_by(lease)
-        if call is not None and not is_lost:
-            outcome = Outcome.FAILED if result is not None else Outcome.NOT_ACCEPTED
-            lifecycle.end_call(call, outcome, at=at, trouble=trouble, cost=result.cost if result else None)
-        elif call is not None:
-            if held is None:
-                lifecycle.end_call(call, Outcome.ABANDONED, at=at, trouble=trouble)
-            elif not _lost(held, call, trouble, actor="worker", at=at):
+        if call is not None and is_lost and held is not None:
+            if not _lost(held, call, trouble, actor="worker", at=at):
                 return
+        elif call is not None:
+            outcome = Outcome.ABANDONED if is_lost else Outcome.NOT_ACCEPTED if answer is None else Outcome.FAILED
+            lifecycle.end_call(call, outcome, at=at, trouble=trouble, cost=answer.cost if answer else None)
         if held is None:
             return
         if error.kind in FINAL:
-            final = Trouble("rejected" if error.kind == ErrorKind.REJECTED else trouble.code, error.message, trouble.kind)
-            lifecycle.fail(held, at=at, actor="worker", trouble=final)
+            lifecycle.fail(held, at=at, actor="worker", trouble=trouble)
             return
-        spent = is_lost or (result is not None and error.kind != ErrorKind.QUOTA)
-        not_before = progress.retry_at(held, at=at) if spent else again_at
-        lifecycle.put_back(
-            held, at=at, actor="worker", outcome=Outcome.FAILED, spent=spent, trouble=trouble, not_before=not_before
-        )
+        not_before = progress.retry_at(held, at=at) if counts else again_at
+        outcome = Outcome.FAILED
+        lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=counts, trouble=trouble, not_before=not_before)
 
     database.again(move)
-    if is_lost and call is not None and not call.account.may_repeat:
+    if is_lost and call is not None:
         database.again(lambda: accounts.too_many_unknowns(call.account, at=at))
     log.warning("job %s: %s", job.pk, error.message)
 

@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, JobStage, Outcome, State
-from queue_app.providers.base import RemoteRef
+from queue_app.providers.base import ProviderError, RemoteRef
 from queue_app.rules.words import storable
 from queue_app.work import answers, progress
 from queue_app.work.pipeline import calls
@@ -31,6 +31,7 @@ from queue_app.work.pipeline.calls import Stopped
 from queue_app.work.pipeline.shape import Json, MadeFile, Pipeline, PipelineStage, Question, StageFailed, Unusable, of
 
 log = logging.getLogger(__name__)
+UNREADABLE = timedelta(seconds=30)  # until a saved answer that can't be read is tried again
 SHARE_FOR_CALLS = 0.13  # of a task's time limit, in which calls may begin: 30 of 230 s, since one takes up to 170 s
 Leased = tuple[Lease, State]
 
@@ -172,14 +173,24 @@ class Running:
             return done.result
         while True:
             began = time.monotonic()
-            call, ref = self._called(step, question)
+            call, text = self._answered(step, question)
             try:
-                result = _plain(read(calls.text_of(self._job, call, self._lease, ref)))
+                result = _plain(_understood(text, read))
             except Unusable as problem:
                 calls.close_unusable(call, problem, self._lease)
                 continue
             self._keep(stage, step, result, seconds=time.monotonic() - began, at=database.again(clock.now), call=call)
             return result
+
+    def once(self, step: str, make: Callable[[], Json]) -> Json:
+        """See `shape.StageRun.once`."""
+        stage = self._stage.name
+        if (done := calls.steps_of(self._job, stage).get(step)) is not None:
+            return done.result
+        began = time.monotonic()
+        result = _plain(make())
+        self._keep(stage, step, result, seconds=time.monotonic() - began, at=database.again(clock.now))
+        return result
 
     def advance(self, share: float) -> None:
         """See `shape.StageRun.advance`."""
@@ -187,6 +198,7 @@ class Running:
 
     def deliver(self) -> list[Leased]:
         """Record that all paid calls are done (T10)."""
+        calls.close_leftovers(self._job, self._lease)
         at = database.again(clock.now)
         called_at = self._main.called_at or at
 
@@ -215,6 +227,17 @@ class Running:
             raise RuntimeError("no stage is at work")
         return self._now
 
+    def _answered(self, step: str, question: Callable[[Unusable | None], Question]) -> tuple[Attempt, str | None]:
+        """Return an open call of a step and the text of its answer; ``None`` if that is truncated."""
+        try:
+            call, ref = self._called(step, question)
+            return call, calls.text_of(self._job, self._main, call, self._lease, ref)
+        except (OSError, ProviderError) as problem:
+            # the answer is saved and paid: it is read once the storage, or a host with the account's key, is there again
+            log.warning("job %s: the answer to %s can't be read now: %s", self.job_id, step, problem)
+            self._come_back(UNREADABLE)
+            raise Stopped from problem
+
     def _called(self, step: str, question: Callable[[Unusable | None], Question]) -> tuple[Attempt, RemoteRef]:
         """Return an open call of a step and its answer: one that a worker made who has died since, or a new one."""
         last = database.again(lambda: calls.last_call(self._job, step))
@@ -232,16 +255,12 @@ class Running:
         """Leave the next call to another worker if the time limit of this task could end it."""
         if self._may_go_on() and time.monotonic() - self._began < SHARE_FOR_CALLS * settings.TIMES.long_task:
             return
-
-        @transaction.atomic
-        def give_back() -> None:
-            held = lifecycle.held_by(self._lease)
-            if held is not None:
-                lifecycle.check_again(held, next_check_at=clock.now())
-
-        database.again(give_back)
-        wake.dispatcher()
+        self._come_back(timedelta(0))
         raise Stopped
+
+    def _come_back(self, after: timedelta) -> None:
+        """Give up the lease: a worker goes on here after this time."""
+        calls.come_back(self._lease, at=database.again(clock.now) + after)
 
     def begin(self, name: str, *, at: datetime) -> None:
         """Record that a stage has begun."""
@@ -276,7 +295,6 @@ class Running:
             if call is not None and not lifecycle.end_call(call, Outcome.DELIVERED, at=at, cost=cost) and held is None:
                 words = f"Late answer to step {step}, call {call.number}. It may be billed."
                 lifecycle.note(self._job, at=at, actor="worker", reason=words)
-                return False
             started_at = at - timedelta(seconds=seconds)
             JobStage.objects.update_or_create(
                 job_id=self.job_id, name=name, step=step, defaults=values, create_defaults={**values, "started_at": started_at}
@@ -332,6 +350,19 @@ class Running:
             )
 
         database.again(put_back)
+
+
+def _understood(text: str | None, read: Callable[[str], Json]) -> Json:
+    """Return what ``read`` makes of an answer; a fault in it is not the worker's end, and few answers are paid for it."""
+    if text is None:
+        raise Unusable(calls.CUT_OFF, "The answer was cut off at the model's limit.")
+    try:
+        return read(text)
+    except Unusable:
+        raise
+    except Exception as bug:
+        log.exception("an answer could not be read")
+        raise Unusable("not_read", f"The answer could not be read: {type(bug).__name__}.") from bug
 
 
 def _hook(when: str, job_id: int, stage: str, *error: BaseException) -> None:

@@ -76,6 +76,9 @@ class StageRun(Protocol):
         :param read: converts the answer's text, or raises `Unusable`.
         """
 
+    def once(self, step: str, make: Callable[[], Json]) -> Json:
+        """Return what ``make`` makes, as JSON. Once it is kept it is not made again, also after a crash."""
+
     def advance(self, share: float) -> None:
         """Tell how much of this stage is done, 0 to 1."""
 
