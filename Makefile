@@ -25,7 +25,8 @@ endef
 $(VENV)/.base: requirements/base.lock
 	$(install)
 
-$(VENV)/.dev: requirements/dev.lock | $(VENV)/.base
+# it names all that the base names
+$(VENV)/.dev: requirements/dev.lock
 	$(install)
 
 run: $(VENV)/.base  ## run a complete demo; ARGS (such as "--jobs 4 --exit") go to `manage.py demo`

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,14 @@ def test_a_lock_that_names_too_little_is_refused_by_name(checkout: Path) -> None
     done = make(checkout, ".venv/.base")
     assert done.returncode != 0
     assert "outer 1.0 requires inner, which is not installed" in done.stderr
+
+
+def test_the_lock_of_the_tests_names_all_that_the_product_runs_with() -> None:
+    base, dev = (
+        set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / name).read_text(), re.M)) for name in ("base.lock", "dev.lock")
+    )
+    assert len(base) > 50
+    assert base <= dev
 
 
 @pytest.mark.parametrize("name", ["base", "dev", "peers"])

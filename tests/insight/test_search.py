@@ -33,7 +33,7 @@ def history():
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE queue_app_job DISABLE TRIGGER USER")
         cursor.execute(HISTORY, [job.pk])
-        cursor.execute("REINDEX TABLE queue_app_job")  # without what is not sorted in yet, and what other tests took back
+        cursor.execute("SELECT gin_clean_pending_list('job_prompt_words')")  # sorted in, as all but the latest jobs are
         cursor.execute("ANALYZE queue_app_job")
         yield
         transaction.set_rollback(True)
@@ -111,9 +111,11 @@ class TestTheirCost:
         (plan,) = plans if isinstance(plans, list) else json.loads(plans)
         return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
 
-    @pytest.mark.parametrize("words", ["finished", "nothing", "boat", "finished harbour"])
-    @pytest.mark.parametrize("narrowed", [{}, {"state": State.QUEUED}, {"archived_at": None}])
-    def test_follows_the_blocks_and_not_the_jobs_in_them(self, monkeypatch, narrowed, words):
+    def test_follows_the_blocks_and_not_the_jobs_in_them(self, monkeypatch):
         blocks = ALL * APART // BLOCK + 2
+        with connection.cursor() as cursor:
+            cursor.execute("REINDEX TABLE queue_app_job")  # without what other tests took back
 
-        assert self.buffers(Job.objects.filter(**narrowed), words, monkeypatch) < 24 * blocks
+        for narrowed in ({}, {"state": State.QUEUED}, {"archived_at": None}):
+            for words in ("finished", "nothing", "boat", "finished harbour"):
+                assert self.buffers(Job.objects.filter(**narrowed), words, monkeypatch) < 24 * blocks, (narrowed, words)
