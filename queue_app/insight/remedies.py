@@ -11,7 +11,9 @@ _CHANGE = "The provider rejected this input. Change the prompt or settings and g
 _LATE = "Its deadline passed before it was sent. Submit it again with a later deadline or none."
 _UNKNOWN = "The provider never confirmed it. Retry it, or ask staff to check with the provider."
 _SHORTER = "The text was cut off at the model's limit. Ask for a shorter one and generate again."
-_NO_RETRY = {_EDIT, _FINAL, _CHANGE, _LATE, _SHORTER}  # remedies that are no retry
+_ANSWERS = "The model's answers could not be used. Retry it, or ask staff for another model. Finished parts are not paid again."
+_DATA = "Submit it as a new page with the data that the error names."
+_NO_RETRY = {_EDIT, _FINAL, _CHANGE, _LATE, _SHORTER, _DATA}  # remedies that are no retry
 
 _REMEDIES = {
     "rejected": _EDIT,
@@ -33,6 +35,10 @@ _REMEDIES = {
     "too_large": _CHANGE,
     "cut_off": _SHORTER,
     "refusal": _EDIT,
+    # of jobs in stages: the data, the model's answers, our own code
+    **dict.fromkeys(("invalid_page", "page_plan_refused"), _DATA),
+    **dict.fromkeys(("not_json", "wrong_shape", "empty", "not_read", "not_needed"), _ANSWERS),
+    **dict.fromkeys(("stage_failed", "worker_died"), _AGAIN),
     # our own codes for errors that may pass: the provider had no objection to the job
     **dict.fromkeys(("failed", "lost", "canceled", "provider_failed", "not_accepted", "not_begun", "no_answer"), _AGAIN),
 }

@@ -40,7 +40,7 @@ def test_products_are_imported_shown_searched_and_deleted(web: Client, owner: Us
     assert web.post(CATALOGUE, {"do": "import", "file": file}).status_code == 302
     text = said(web)
     assert "3 products imported." in text
-    assert "Fell 1 Drop: 6 mm, Lugs: 5 mm, Weight: 241 g" in text and "F-1 120.90 EUR" in text
+    assert "Fell 1 Weight: 241 g, Drop: 6 mm, Lugs: 5 mm" in text and "F-1 120.90 EUR" in text
     assert "Fell 2" in said(web, "?search=f-2") and "Fell 1" not in said(web, "?search=f-2")
     assert "No products match “boot”" in said(web, "?search=boot")
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from html.parser import HTMLParser
-from typing import Any
-
-from justhtml import JustHTML
+from typing import TYPE_CHECKING, Any
 
 from campaigns.pages import assembly, jsonld
 from campaigns.pages.plain import address
@@ -15,6 +13,9 @@ from campaigns.pages.quality.grounding import blocks_of
 from campaigns.pages.quality.keywords import headings_in_order
 from campaigns.pages.quality.wordlists import words_of
 from campaigns.pages.types import Check, Context, Document
+
+if TYPE_CHECKING:
+    from justhtml import JustHTML
 
 TITLE, DESCRIPTION = (20, 60), (70, 160)  # characters that search pages show
 TITLE_JAPANESE, DESCRIPTION_JAPANESE = (10, 60), (35, 160)
@@ -105,6 +106,8 @@ def _plain(value: Any) -> Any:
 
 
 def _tree(html: str) -> JustHTML:
+    from justhtml import JustHTML  # loaded by the workers that check pages, not by every process of the product
+
     return JustHTML(html, fragment=True, sanitize=False, collect_errors=True)
 
 
