@@ -69,19 +69,20 @@
     const here = document.activeElement;
     if (here?.closest(".gq-csv") && here !== e.detail.triggeringEvent?.target) e.detail.parameters[here.name] = here.defaultValue;
   });
-  let typed = [];
+  let kept = []; // cells that were changed, and the one with the caret: what is selected in it is about to be typed over
   form.addEventListener("htmx:beforeSwap", () => {
-    typed = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one.value !== one.defaultValue)
-      .map((one) => [one.id, one.value, one === document.activeElement && one.selectionStart]);
+    const here = document.activeElement;
+    kept = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one === here || one.value !== one.defaultValue)
+      .map((one) => [one.id, one.value, one === here && [one.selectionStart, one.selectionEnd]]);
   });
   form.addEventListener("htmx:afterSwap", () => {
-    for (const [id, value, caret] of typed) {
+    for (const [id, value, selected] of kept) {
       const one = document.getElementById(id);
       if (!one) continue;
-      one.value = value;
-      if (caret !== false && one === document.activeElement) one.setSelectionRange(caret, caret);
+      if (one.value !== value) one.value = value;
+      if (selected && one === document.activeElement) one.setSelectionRange(...selected);
     }
-    typed = [];
+    kept = [];
   });
 
   document.addEventListener("htmx:afterSettle", () => {
