@@ -102,17 +102,19 @@ SLOTS_IN_USE = f"""
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - constants
-# create calls in progress, or about to begin, that synchronous providers answer only with the result, and jobs that make some
+# create calls in progress, or about to begin, that synchronous providers answer only with the result; jobs that make some; and
+# calls that their workers still make though the job is no longer running. Every claim counts them: each part has a small index
 LONG_CALLS = f"""
-    SELECT count(*)
-      FROM queue_app_job job
-      JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-     WHERE attempt.synchronous
-       AND (job.state = 'submitting'
-            OR (job.kind_id IN {PIPED}
-                AND (job.state = 'running' OR EXISTS (SELECT 1 FROM queue_app_attempt call
-                                                       WHERE call.job_id = job.id AND call.step <> 'main' AND call.outcome IS NULL
-                                                         AND call.slot_until > %(at)s))))
+    SELECT (SELECT count(*)
+              FROM queue_app_job job
+              JOIN queue_app_attempt attempt
+                ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+             WHERE attempt.synchronous AND (job.state = 'submitting' OR (job.state = 'running' AND job.kind_id IN {PIPED})))
+         + (SELECT count(*)
+              FROM queue_app_attempt call
+              JOIN queue_app_job job ON job.id = call.job_id
+             WHERE call.outcome IS NULL AND call.step <> 'main' AND call.slot_until > %(at)s::timestamptz
+               AND job.state NOT IN ('submitting', 'running'))
 """  # noqa: S608 - constants
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
