@@ -4,6 +4,7 @@ of pages in progress.
 """
 
 import uuid
+from hashlib import md5
 from typing import Self
 
 from django.conf import settings
@@ -27,6 +28,11 @@ class Approval(models.TextChoices):
 
 
 class PageQuerySet(models.QuerySet["Page"]):
+    def at(self, *urls: str) -> Self:
+        """Filter to pages for these target URLs, by their index."""
+        hashed = [md5(url.encode(), usedforsecurity=False).hexdigest() for url in urls]
+        return self.alias(url_hash=MD5("target_url")).filter(url_hash__in=hashed, target_url__in=urls)
+
     def with_review(self) -> Self:
         """Annotate ``review``, which is `Page.standing`: the decision, or else the verdict of the checks."""
         return self.annotate(review=Case(When(decision="", then=F("verdict")), default=F("decision")))

@@ -17,7 +17,7 @@ from campaigns.pages import assembly, components, context, fetching, finishing, 
 from campaigns.pages.types import Check, Component, Context, Document, PageRequest, Planned, Report, as_json, from_json
 from campaigns.pages.wording import line
 from queue_app.models import Job
-from queue_app.work.pipeline import Json, Objection, PipelineStage, StageFailed, StageRun
+from queue_app.work.pipeline import Json, Objection, PipelineStage, Question, StageFailed, StageRun, Unusable
 
 VALIDATION = "validation"
 CONTEXT = "context building"
@@ -83,7 +83,7 @@ def check(run: StageRun) -> Json:
         again = {one.key: _written(run, one, known, checks) for one in _planned(run) if one.paid and one.key in failing}
         second = assembly.assemble(known, [again.get(one.key, one) for one in _components(run)])
         checks_now = quality.check(second, known, others=others)
-        if _failed(checks_now) <= _failed(checks):
+        if quality.rank(checks_now) <= quality.rank(checks):
             document, checks, rewritten = second, checks_now, tuple(again)
     report = Report(tuple(checks), quality.verdict(checks), rewritten)
     Page.objects.filter(job=run.job_id).update(verdict=report.verdict, checks_failed=_failed(checks))
@@ -165,7 +165,7 @@ def _written(run: StageRun, planned: Planned, known: Context, failed: Sequence[C
     return Component(planned.key, run.ask(step, asked, partial(components.read, planned)))
 
 
-def _asked(planned: Planned, known: Context, figures: Sequence[str], last: Any) -> Any:
+def _asked(planned: Planned, known: Context, figures: Sequence[str], last: Unusable | None) -> Question:
     return components.question(planned, known, last=last, figures=figures)
 
 
@@ -184,5 +184,5 @@ def _others(run: StageRun) -> list[tuple[str, list[int]]]:
 def _versions(wanted: Iterable[tuple[int, str, str]]) -> "Counter[tuple[int, str, str]]":
     """Return how many pages there are of each owner, target URL and language."""
     owners, urls = {one[0] for one in wanted}, {one[1] for one in wanted}
-    rows = Page.objects.filter(owner__in=owners, target_url__in=urls).values_list("owner", "target_url", "language")
+    rows = Page.objects.filter(owner__in=owners).at(*urls).values_list("owner", "target_url", "language")
     return Counter(rows)

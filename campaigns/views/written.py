@@ -205,7 +205,7 @@ def _text(file: Asset) -> str:
 
 def _versions(found: Page) -> list[Page]:
     """Return the versions of a page, the latest first."""
-    same = Page.objects.filter(owner=found.owner_id, target_url=found.target_url, language=found.language)
+    same = Page.objects.filter(owner=found.owner_id, language=found.language).at(found.target_url)
     return list(same.select_related("job", "decided_by").order_by("-version")[:VERSIONS_MOST])
 
 

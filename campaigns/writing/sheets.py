@@ -129,7 +129,7 @@ def _rules(owner: User, *, at: datetime) -> Rules:
 def _versions(rows: Sequence[TableRow], owner: User) -> dict[int, str]:
     """Return of each row whose page exists already what becomes of it."""
     urls = {str(row.metadata["target_url"]) for row in rows}
-    pages = Page.objects.filter(owner=owner, target_url__in=urls).order_by("version").select_related("job")
+    pages = Page.objects.filter(owner=owner).at(*urls).order_by("version").select_related("job")
     latest: dict[tuple[str, Any], Page] = {(page.target_url, page.language): page for page in pages}
     found = {}
     for row in rows:

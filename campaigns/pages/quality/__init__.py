@@ -19,8 +19,9 @@ from campaigns.pages.quality import grounding, keywords, likeness, markup, readi
 from campaigns.pages.quality.grounds import Grounds
 from campaigns.pages.types import Check, Context, Document
 
-__all__ = ["REJECTING", "check", "failing", "likeness", "verdict"]
+__all__ = ["REJECTING", "check", "failing", "likeness", "rank", "verdict"]
 
+VERDICTS = ("approve", "review", "reject")  # from good to bad
 REJECTING = frozenset({"Facts", "Language", "HTML", "JSON-LD"})
 ALIKE, COPIED = 0.25, 0.5  # of the text: a warning from the first on, a failure from the second on
 MOST_FOUND = 20
@@ -58,6 +59,11 @@ def verdict(checks: Iterable[Check]) -> Literal["approve", "review", "reject"]:
     if failed & REJECTING:
         return "reject"
     return "review" if failed else "approve"
+
+
+def rank(checks: Sequence[Check]) -> tuple[int, int]:
+    """Return how bad a page is, to compare it with another text of it: first its verdict, then how many checks failed."""
+    return VERDICTS.index(verdict(checks)), sum(one.outcome == "fail" for one in checks)
 
 
 def failing(checks: Iterable[Check]) -> tuple[str, ...]:

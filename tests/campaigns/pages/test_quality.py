@@ -226,6 +226,13 @@ def test_the_verdict_follows_the_table(failed, expected):
     assert quality.verdict([Check(name, outcome, "", "", "") for name, outcome in failed]) == expected
 
 
+def test_a_rejected_page_is_worse_than_one_to_review_however_many_checks_failed():
+    words, facts = (Check(name, "fail", "", "", "") for name in ("Words", "Facts"))
+    title = Check("Title", "fail", "", "", "")
+    ranked = [[], [words], [words, title], [facts], [facts, words]]
+    assert sorted(ranked, key=quality.rank) == ranked
+
+
 def test_failed_checks_name_the_components_to_write_again():
     checks = [
         Check("A", "fail", "", "", "", ("body", "faq")),
