@@ -79,7 +79,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.webhooks:url_for": "WEBHOOK_URL",
         "queue_app.work.retention:prune": "WEBHOOKS_KEPT_DAYS=WEBHOOKS_KEPT",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
-        "queue_app.work.pipeline.running:_hook": "STAGE_HOOKS_BEFORE=STAGE_HOOKS STAGE_HOOKS_AFTER=STAGE_HOOKS "
+        "queue_app.work.pipeline.kept:tell_hooks": "STAGE_HOOKS_BEFORE=STAGE_HOOKS STAGE_HOOKS_AFTER=STAGE_HOOKS "
         "STAGE_HOOKS_ERROR=STAGE_HOOKS",
         "queue_app.work.accounts:_studio_config": "STUDIO_URL",
         "queue_app.http.client:request": "TRUSTED_ORIGINS",

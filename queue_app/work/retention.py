@@ -26,6 +26,7 @@ from queue_app.models import (
     CallRate,
     InboundWebhook,
     Job,
+    JobStage,
     Kind,
     Notice,
     OutboxMessage,
@@ -120,7 +121,7 @@ def expire_files_of(job: Job, *, at: datetime, actor: User, via: str = "") -> in
         if locked.is_open:
             raise lifecycle.MoveRefused(f"{locked} {lifecycle.state_phrase(locked)}. Files can be deleted once it is finished.")
         rows = list(Asset.objects.kept().filter(job=locked).select_for_update(of=("self",)))
-        Asset.objects.filter(pk__in=[asset.pk for asset in rows]).update(expired_at=at)
+        _forget(rows, at=at)
         if rows:
             lifecycle.note_each([locked], at=at, actor=policy.known_as(actor, via), reason="files deleted")
             policy.audit_others(
@@ -147,9 +148,15 @@ def _expire_files(found: QuerySet[Asset], *, at: datetime) -> list[Asset]:
     """Delete some of the files; a kill in between leaves objects without a row, which `storing.remove_orphans` deletes."""
     with transaction.atomic():
         rows = list(found.order_by("created_at").select_for_update(skip_locked=True, of=("self",))[:FILES_AT_ONCE])
-        Asset.objects.filter(pk__in=[asset.pk for asset in rows]).update(expired_at=at)
+        _forget(rows, at=at)
     _delete_unnamed(rows)
     return rows
+
+
+def _forget(rows: Sequence[Asset], *, at: datetime) -> None:
+    """Record that files are deleted, and delete what the stages of their jobs have made: the same texts stand there."""
+    Asset.objects.filter(pk__in=[asset.pk for asset in rows]).update(expired_at=at)
+    JobStage.objects.filter(job__in={asset.job_id for asset in rows}, result__isnull=False).update(result=None)
 
 
 def _delete_unnamed(rows: Sequence[Asset]) -> None:

@@ -1,11 +1,13 @@
 """The life of a page, from its data to its files: through the studio, which also answers as odd gateways do."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.test import Client
 from justhtml import JustHTML
 
 from campaigns.models import Page
@@ -14,8 +16,9 @@ from queue_app import clock
 from queue_app.insight import invariants
 from queue_app.models import Attempt, Job, JobStage
 from queue_app.tickets import balances
-from queue_app.work import intake
+from queue_app.work import intake, retention
 from queue_app.work.intake import Draft, IntakeRefused
+from queue_app.work.pipeline import running
 from tests.factories import PAGE, UserFactory
 from tests.genqueue_site.studio.process import StudioProcess
 from tests.work.staged import outcomes, work
@@ -27,7 +30,8 @@ HOSTILE = "</h1><script>alert(1)</script><img src=x onerror=alert(2)> [x](javasc
 
 
 @pytest.fixture(autouse=True)
-def empty_media(settings, tmp_path):
+def empty_media(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "SHARE_FOR_CALLS", math.inf)  # however busy the machine is
     settings.MEDIA_ROOT = str(tmp_path / "media")
 
 
@@ -74,6 +78,17 @@ class TestAPage:
         markdown = files_of(job)["markdown"]
         specs = markdown[markdown.index("| Weight") :]
         assert [line.split("|")[1].strip() for line in specs.splitlines()[:4]] == list(attributes)
+
+    def test_whose_files_are_deleted_is_kept_without_its_texts(self, studio: StudioProcess):
+        job = work(page())
+        assert retention.expire_files_of(job, at=clock.now(), actor=job.owner) == 3
+
+        rows = JobStage.objects.filter(job=job)
+        assert rows.count() == len(NAMES) + 5 and all(row.result is None and row.sha256 for row in rows)
+        client = Client()
+        client.force_login(job.owner)
+        shown = client.get(f"/pages/{job.pk}/")
+        assert (shown.status_code, b"Aria 1.5 l" in shown.content) == (200, False)
 
     def test_without_the_check_skips_that_stage_only(self, studio: StudioProcess):
         job = work(page(skip_quality_check=True))

@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import json
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from queue_app.providers.synchronous import Synchronous
 from queue_app.runtime import tasks
 from queue_app.work import intake, submission
 from queue_app.work.answers import StoredAnswers
-from queue_app.work.pipeline import running
+from queue_app.work.pipeline import Question, calls, running
 from tests.providers.vendors.chat import choice, says
 from tests.providers.wire import WireServer, answer, reset
 from tests.work.staged import crash, leased, outcomes, work
@@ -31,7 +32,8 @@ CUT = says(choice("Half a", "length"))
 
 
 @pytest.fixture(autouse=True)
-def notes(settings, tmp_path):
+def notes(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "SHARE_FOR_CALLS", math.inf)  # however busy the machine is
     settings.MEDIA_ROOT = str(tmp_path / "media")
     settings.PIPELINES = {"page": "tests.pipelines.NOTES"}
 
@@ -348,18 +350,22 @@ class TestASavedAnswer:
         assert work(job).state == "completed"
         assert asked(vendor) == ["Note: first", "Note: second"]
 
-    def test_that_is_not_needed_any_more_is_closed_as_paid(self, vendor: WireServer, monkeypatch):
-        may_repeat(True)
-        vendor.says(*texts("One", "Two"))
+    @pytest.mark.parametrize(("is_answered", "outcome"), [(True, "failed"), (False, "abandoned")])
+    def test_that_is_not_needed_any_more_is_closed_as_paid(self, vendor: WireServer, monkeypatch, is_answered, outcome):
+        may_repeat(False)
+        vendor.says(*texts("One", "Two", "Three"))
         original = running.Running.deliver
 
         def left(self):
-            lifecycle.begin_call(self._main, self._lease, "third", at=clock.now())
+            if is_answered:
+                calls.make_call(self._job, self._main, self._lease, "third", Question("Third", 9))
+            else:
+                lifecycle.begin_call(self._main, self._lease, "third", at=clock.now())
             return original(self)
 
         monkeypatch.setattr(running.Running, "deliver", left)
         job = work(note())
-        assert (job.state, outcomes(job, "third"), outcomes(job, "main")) == ("completed", ["abandoned"], ["delivered"])
+        assert (job.state, outcomes(job, "third"), outcomes(job, "main")) == ("completed", [outcome], ["delivered"])
 
 
 class TestAnAccount:
@@ -443,7 +449,7 @@ class TestTime:
         job = work(note())
         assert (job.state, job.lease_taken, vendor.seen) == ("running", False, [])
 
-        monkeypatch.undo()
+        monkeypatch.setattr(running, "SHARE_FOR_CALLS", math.inf)
         assert work(job).state == "completed"
 
 

@@ -1,12 +1,12 @@
 """
 Jobs that work in several stages, some of them with several paid calls, such as pages.
 
-`shape` is what an application says about such a job type, `running` how the queue runs its stages, `calls` how it makes their
-paid calls.
+`shape` is what an application says about such a job type, `duties` what workers do on its jobs by their state, `running` how the
+stages run, `calls` how their paid calls are made, `kept` what is kept of them.
 """
 
 from queue_app.work.pipeline.calls import Stopped
-from queue_app.work.pipeline.running import enter, files, saved, stop, work
+from queue_app.work.pipeline.duties import enter, files, saved, stop, work
 from queue_app.work.pipeline.shape import (
     Json,
     Objection,

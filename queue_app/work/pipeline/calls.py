@@ -11,6 +11,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -38,6 +39,7 @@ ANSWER_BYTES = 2_000_000
 MOST_ANSWERS = 3  # unusable answers to one question, then the job fails
 CUT_OFF = "cut_off"
 LOST = Trouble(accounts.WORKER_DIED, "The worker crashed during this call, so its answer is lost. It may be billed.")
+NOT_NEEDED = Trouble("not_needed", "Answered, but not needed any more.")
 
 
 class Stopped(Exception):
@@ -167,13 +169,19 @@ def close_lost(call: Attempt, lease: Lease) -> None:
         raise Stopped
 
 
-def close_leftovers(job: Job, lease: Lease) -> None:
-    """Close calls that nobody has asked about since their worker died: their answers are not needed any more, and paid."""
-    for call in Attempt.objects.exclude(step="main").select_related("account").filter(job=job, outcome=None):
-        if answers.is_saved(call):
-            close_unusable(call, Unusable("not_needed", "Answered, but not needed any more."), lease)
-        else:
-            close_lost(call, lease)
+def close_leftovers(job: Job) -> None:
+    """
+    Close calls that nobody has asked about since their worker died, and that are not needed any more: as paid if the answer is
+    saved, else as possibly billed.
+
+    :raises OSError: the storage can't be read.
+    """
+    for call in Attempt.objects.exclude(step="main").select_related("account", "route").filter(job=job, outcome=None):
+        is_paid = answers.is_saved(call)
+        outcome, trouble = (Outcome.FAILED, NOT_NEEDED) if is_paid else (Outcome.ABANDONED, LOST)
+        at, cost = database.again(clock.now), cost_of(call) if is_paid else None
+        database.again(partial(lifecycle.end_call, call, outcome, at=at, trouble=trouble, cost=cost))
+        answers.drop(call)
 
 
 def come_back(lease: Lease, *, at: datetime) -> None:

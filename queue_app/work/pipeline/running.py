@@ -5,111 +5,30 @@ A worker may die at any line. Whoever takes the job up next begins at the first 
 call that has none.
 """
 
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.module_loading import import_string
 
 from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, JobStage, Outcome, State
 from queue_app.providers.base import ProviderError, RemoteRef
-from queue_app.rules.words import storable
 from queue_app.work import answers, progress
-from queue_app.work.pipeline import calls
+from queue_app.work.pipeline import calls, kept
 from queue_app.work.pipeline.calls import Stopped
-from queue_app.work.pipeline.shape import Json, MadeFile, Pipeline, PipelineStage, Question, StageFailed, Unusable, of
+from queue_app.work.pipeline.shape import Json, Pipeline, PipelineStage, Question, StageFailed, Unusable, of
 
 log = logging.getLogger(__name__)
 UNREADABLE = timedelta(seconds=30)  # until a saved answer that can't be read is tried again
 SHARE_FOR_CALLS = 0.13  # of a task's time limit, in which calls may begin: 30 of 230 s, since one takes up to 170 s
 Leased = tuple[Lease, State]
-
-
-def enter(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
-    """Begin the work on a claimed job (T3). Return the lease for its stages, or nothing if it was asked to stop."""
-    at = database.again(clock.now)
-
-    @transaction.atomic
-    def begin() -> list[Leased]:
-        held = lifecycle.held_by(lease)
-        own = lifecycle.begin_steps(held, at=at, actor="worker") if held else None
-        return [(own, State.RUNNING)] if own else []
-
-    return database.again(begin, look=lambda: lifecycle.given_out(at))
-
-
-def work(job: Job, attempt: Attempt, lease: Lease, *, may_go_on: Callable[[], bool] = lambda: True) -> list[Leased]:
-    """
-    Run the stages with paid calls. Return the lease for saving when all are finished (T10), else nothing: the job has moved on,
-    or is due at once for another worker, because this one has no time left for a further call.
-    """
-    running = Running(job, attempt, lease, may_go_on=may_go_on)
-    try:
-        for stage in running.stages(saves=False):
-            running.do(stage)
-        return running.deliver()
-    except Stopped:
-        return []
-
-
-def stop(job: Job, attempt: Attempt, lease: Lease) -> list[Leased]:
-    """End a job that was asked to stop. Return no leases."""
-    calls.stop(job, attempt, lease)
-    return []
-
-
-def files(job: Job, attempt: Attempt, lease: Lease, room: Path) -> list[tuple[str, str, Path]]:
-    """
-    Run the stages after the paid calls; return kind, content type and path of each file of the job, in ``room``.
-
-    :raises Stopped: the job has failed, or is no longer ours.
-    """
-    running = Running(job, attempt, lease)
-    *stages, saving = running.stages(saves=True)
-    made: Json = {}
-    for stage in stages:
-        made = running.do(stage)
-    database.again(lambda: running.begin(saving.name, at=clock.now()))
-    _hook("before", job.pk, saving.name)
-    found = []
-    for number, one in enumerate((MadeFile(**file) for file in made["files"]), 1):
-        path = room / str(number)
-        path.write_text(one.text, encoding="utf-8")
-        found.append((one.kind, one.content_type, path))
-    return found
-
-
-def saved(job: Job, files: Json, *, seconds: float, at: datetime) -> None:
-    """Record the last stage of a job: its files are saved. Runs in the transaction that completes the job."""
-    pipeline = of(job.kind_id)
-    if pipeline is not None:
-        values = _values({"files": files}, seconds=seconds, at=at)
-        saving = pipeline.stages[-1].name
-        JobStage.objects.filter(job=job, name=saving, step="").update(**values)
-        transaction.on_commit(partial(_hook, "after", job.pk, saving))
-
-
-def _values(result: Json, *, seconds: float, at: datetime, skipped: bool = False) -> dict[str, Any]:
-    """Return the fields of a finished stage or step."""
-    packed = json.dumps(result, sort_keys=True, ensure_ascii=False)
-    return {
-        "ended_at": at,
-        "seconds": round(seconds, 3),
-        "skipped": skipped,
-        "result": result,
-        "sha256": hashlib.sha256(packed.encode()).hexdigest(),
-    }
 
 
 class Running:
@@ -133,7 +52,7 @@ class Running:
         return [stage for stage in self._pipeline.stages if stage.saves == saves]
 
     def do(self, stage: PipelineStage) -> Json:
-        """StageRun a stage, unless it has its result, and return that."""
+        """Run a stage, unless it has its result, and return that."""
         if (row := self._rows.get(stage.name)) is not None and row.ended_at:
             return row.result
         self._now = stage
@@ -144,23 +63,23 @@ class Running:
         database.again(lambda: self.begin(stage.name, at=at))
         began = time.monotonic()
         try:
-            _hook("before", self.job_id, stage.name)
-            result = _plain(stage.work(self) if stage.work else None)
+            kept.tell_hooks("before", self.job_id, stage.name)
+            result = kept.plain(stage.work(self) if stage.work else None)
         except Stopped:
             raise
         except StageFailed as problem:
-            _hook("error", self.job_id, stage.name, problem)
+            kept.tell_hooks("error", self.job_id, stage.name, problem)
             self._fail(Trouble(problem.code, str(problem)))
             raise Stopped from problem
         except Exception as problem:
             if database.is_gone(problem):
                 raise
             log.exception("job %s: stage %s failed", self.job_id, stage.name)
-            _hook("error", self.job_id, stage.name, problem)
+            kept.tell_hooks("error", self.job_id, stage.name, problem)
             self._put_back(Trouble("stage_failed", f"The stage {stage.name} failed: {type(problem).__name__}."))
             raise Stopped from problem
         self._keep(stage.name, "", result, seconds=time.monotonic() - began, at=database.again(clock.now))
-        _hook("after", self.job_id, stage.name)
+        kept.tell_hooks("after", self.job_id, stage.name)
         self.results[stage.name] = result
         return result
 
@@ -175,7 +94,7 @@ class Running:
             began = time.monotonic()
             call, text = self._answered(step, question)
             try:
-                result = _plain(_understood(text, read))
+                result = kept.plain(_understood(text, read))
             except Unusable as problem:
                 calls.close_unusable(call, problem, self._lease)
                 continue
@@ -188,7 +107,7 @@ class Running:
         if (done := calls.steps_of(self._job, stage).get(step)) is not None:
             return done.result
         began = time.monotonic()
-        result = _plain(make())
+        result = kept.plain(make())
         self._keep(stage, step, result, seconds=time.monotonic() - began, at=database.again(clock.now))
         return result
 
@@ -198,7 +117,8 @@ class Running:
 
     def deliver(self) -> list[Leased]:
         """Record that all paid calls are done (T10)."""
-        calls.close_leftovers(self._job, self._lease)
+        with self._reading("leftover calls"):
+            calls.close_leftovers(self._job)
         at = database.again(clock.now)
         called_at = self._main.called_at or at
 
@@ -229,12 +149,20 @@ class Running:
 
     def _answered(self, step: str, question: Callable[[Unusable | None], Question]) -> tuple[Attempt, str | None]:
         """Return an open call of a step and the text of its answer; ``None`` if that is truncated."""
-        try:
+        with self._reading(step):
             call, ref = self._called(step, question)
             return call, calls.text_of(self._job, self._main, call, self._lease, ref)
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """
+        Come back later if saved answers can't be read in this block. They are paid: they are read once the storage, or a host
+        with the account's key, is there again.
+        """
+        try:
+            yield
         except (OSError, ProviderError) as problem:
-            # the answer is saved and paid: it is read once the storage, or a host with the account's key, is there again
-            log.warning("job %s: the answer to %s can't be read now: %s", self.job_id, step, problem)
+            log.warning("job %s: the answer to %s can't be read now: %s", self.job_id, what, problem)
             self._come_back(UNREADABLE)
             raise Stopped from problem
 
@@ -285,7 +213,7 @@ class Running:
         :raises Stopped: the lease is outdated. The result of a paid call is kept in any case.
         """
         cost = calls.cost_of(call) if call else None
-        values = _values(result, seconds=seconds, at=at, skipped=skipped)
+        values = kept.fields_of(result, seconds=seconds, at=at, skipped=skipped)
 
         @transaction.atomic
         def keep() -> bool:
@@ -363,21 +291,3 @@ def _understood(text: str | None, read: Callable[[str], Json]) -> Json:
     except Exception as bug:
         log.exception("an answer could not be read")
         raise Unusable("not_read", f"The answer could not be read: {type(bug).__name__}.") from bug
-
-
-def _hook(when: str, job_id: int, stage: str, *error: BaseException) -> None:
-    """Call the hooks of the settings. What they raise is logged: it must not end a paid job."""
-    for path in settings.STAGE_HOOKS[when]:
-        try:
-            import_string(path)(job_id, stage, *error)
-        except Exception:
-            log.exception("hook %s failed %s stage %s of job %s", path, when, stage, job_id)
-
-
-def _plain(value: Json) -> Json:
-    """Return JSON whose texts PostgreSQL can store."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {storable(str(name)): _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
