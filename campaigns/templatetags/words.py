@@ -241,6 +241,12 @@ def page_badge(page: Page) -> SafeString:
 
 
 @register.filter
+def review_look(review: str) -> str:
+    """Return how the badge of a page's review looks, an `Approval`."""
+    return _REVIEWS[Approval(review)][0]
+
+
+@register.filter
 def page_badge_short(page: Page) -> SafeString:
     """Return `page_badge` for a narrow column, without who or what decided."""
     return display.badge(*_REVIEWS[Approval(page.standing)])

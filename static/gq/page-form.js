@@ -69,7 +69,7 @@
     const here = document.activeElement;
     if (here?.closest(".gq-csv") && here !== e.detail.triggeringEvent?.target) e.detail.parameters[here.name] = here.defaultValue;
   });
-  let kept = []; // cells that were changed, and the one with the caret: what is selected in it is about to be typed over
+  let kept = []; // the changed cells, and the cell with the caret and its selection
   form.addEventListener("htmx:beforeSwap", () => {
     const here = document.activeElement;
     kept = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one === here || one.value !== one.defaultValue)
