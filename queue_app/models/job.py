@@ -109,7 +109,8 @@ LONG_CALLS = f"""
               FROM queue_app_job job
               JOIN queue_app_attempt attempt
                 ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-             WHERE attempt.synchronous AND (job.state = 'submitting' OR (job.state = 'running' AND job.kind_id IN {PIPED})))
+             WHERE attempt.synchronous AND job.state IN ('submitting', 'running')
+               AND (job.state = 'submitting' OR job.kind_id IN {PIPED}))
          + (SELECT count(*)
               FROM queue_app_attempt call
               JOIN queue_app_job job ON job.id = call.job_id
