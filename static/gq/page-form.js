@@ -69,20 +69,28 @@
     const here = document.activeElement;
     if (here?.closest(".gq-csv") && here !== e.detail.triggeringEvent?.target) e.detail.parameters[here.name] = here.defaultValue;
   });
-  let kept = []; // the changed cells, and the cell with the caret and its selection
-  form.addEventListener("htmx:beforeSwap", () => {
+  let told; // the cell whose change was sent or waits to be
+  form.addEventListener("change", (e) => { told = e.target; });
+  let kept; // while rows are renewed: the changed cells, and the cell with the caret and its selection
+  form.addEventListener("htmx:beforeSwap", (e) => {
+    if (!e.detail.shouldSwap) return;
     const here = document.activeElement;
     kept = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one === here || one.value !== one.defaultValue)
       .map((one) => [one.id, one.value, one === here && [one.selectionStart, one.selectionEnd]]);
   });
   form.addEventListener("htmx:afterSwap", () => {
-    for (const [id, value, selected] of kept) {
+    for (const [id, value, selected] of kept ?? []) {
       const one = document.getElementById(id);
       if (!one) continue;
       if (one.value !== value) one.value = value;
       if (selected && one === document.activeElement) one.setSelectionRange(...selected);
     }
-    kept = [];
+    kept = undefined;
+  });
+  // what was typed before a renewal is no change to the browser when the new cell is left
+  form.addEventListener("focusout", ({ target }) => {
+    if (kept || target === told || !target.closest(".gq-csv") || target.value === target.defaultValue) return;
+    target.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
   document.addEventListener("htmx:afterSettle", () => {
