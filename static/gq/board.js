@@ -1,4 +1,4 @@
-/* The dashboard: what it reads anew is merged part by part. A part is replaced only when its version is another; a row that is
+/* The dashboard: new answers are merged part by part. A part is replaced only when its version is another; a row that is
    being edited is left alone, and rows keep their places under the pointer. Open details, scroll, focus and typed text survive. */
 (() => {
   "use strict";

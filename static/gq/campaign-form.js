@@ -62,7 +62,7 @@
       const wrong = document.getElementById(field.getAttribute("aria-describedby"))?.querySelector(".gq-err:not(.is-warn)");
       if (wrong) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid");
     }
-    // who turned a page or pressed a button that is gone goes on where the answer begins
+    // after turning a page, or pressing a button that is gone, the focus is where the answer begins
     const moved = pressed === "show-blocked" || pressed.startsWith("page-");
     if (pressed === "polish-use" || pressed === "polish-back") idea().focus();
     else if (moved || (pressed && document.activeElement === document.body)) {

@@ -1,5 +1,5 @@
 /* Pages of small pictures: a picture scrubs under the pointer, a larger one stands beside it, a click plays it in the dialog, the
-   arrows move through the matrix, chips dim the rest of it. What a live page reads anew replaces only what differs, so that
+   arrows move through the matrix, chips dim the rest of it. A live page replaces only parts that differ, so that
    pictures, the pointer's cell and an open form stay. Without this file every picture is a link to its page. */
 (() => {
   "use strict";
@@ -160,7 +160,7 @@
   });
   document.addEventListener("keydown", (e) => { const chip = e.target.closest?.("a[data-only]"); if (chip && e.key === " ") { e.preventDefault(); choose(chip); } });
 
-  // --- what is read anew: parts that are as they were stay; of a matrix of the same shape only the cells that differ are replaced
+  // --- new answers: unchanged parts stay; in a matrix of the same shape only cells that differ are replaced
   const known = new Map();
   const learn = (root) => $$("[data-is]", root).forEach((one) => known.set(one.id, one.outerHTML));
   const shape = (matrix) => $$("tr", matrix).map((row) => $$("th, td > *", row).map((one) => one.id || one.firstChild?.textContent.trim()).join()).join("|");

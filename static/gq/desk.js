@@ -1,4 +1,4 @@
-/* Pages of one thing in the admin. Extras only: what is marked .gq-js does nothing without a script and is hidden then. */
+/* Pages of one thing in the admin. Extras only: elements marked .gq-js do nothing without a script and are hidden then. */
 (() => {
   "use strict";
   // what is open stays open in what comes instead of it

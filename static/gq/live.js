@@ -1,4 +1,4 @@
-/* Live pages. What is within [data-stream="address"] hears of changes; whatever reads itself anew does so on gq:changed and gq:tick
+/* Live pages. Elements in [data-stream="address"] hear of changes, and those that renew themselves do so on gq:changed and gq:tick
    (hx-trigger="gq:tick from:body, gq:changed from:body"; a filter in a trigger would need eval, which the CSP forbids);
    [data-live] says how old that is; by the server's clock of [data-now] time[data-age] counts on, [data-until] and [data-seconds]
    count down, and the bar [data-run] and the ring [data-ring] run out within the 10 seconds before their moment. Nothing runs in a hidden tab. */
@@ -20,7 +20,7 @@
     if (source || document.hidden || !address) return;
     source = new EventSource(address);
     for (const name of ["change", "queue", "resync"]) source.addEventListener(name, changed);
-    // the browser comes again by itself unless it was refused; the tick goes on meanwhile
+    // the browser connects again by itself unless it was refused; the tick goes on meanwhile
     source.addEventListener("error", () => {
       if (source?.readyState !== EventSource.CLOSED) return;
       disconnect();

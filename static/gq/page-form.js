@@ -64,10 +64,11 @@
   };
   for (const field of form.querySelectorAll("[data-tokens]")) upgrade(field);
 
+  const CELL = ".gq-csv :is(input, textarea)";
   // a cell that is being typed in is not sent before it is left, and stays as it is when the rows around it are renewed
   form.addEventListener("htmx:configRequest", (e) => {
     const here = document.activeElement;
-    if (here?.closest(".gq-csv") && here !== e.detail.triggeringEvent?.target) e.detail.parameters[here.name] = here.defaultValue;
+    if (here?.matches(CELL) && here !== e.detail.triggeringEvent?.target) e.detail.parameters[here.name] = here.defaultValue;
   });
   let told; // the cell whose change was sent or waits to be
   form.addEventListener("change", (e) => { told = e.target; });
@@ -75,7 +76,7 @@
   form.addEventListener("htmx:beforeSwap", (e) => {
     if (!e.detail.shouldSwap) return;
     const here = document.activeElement;
-    kept = [...form.querySelectorAll(".gq-csv :is(input, textarea)")].filter((one) => one === here || one.value !== one.defaultValue)
+    kept = [...form.querySelectorAll(CELL)].filter((one) => one === here || one.value !== one.defaultValue)
       .map((one) => [one.id, one.value, one === here && [one.selectionStart, one.selectionEnd]]);
   });
   form.addEventListener("htmx:afterSwap", () => {
@@ -87,9 +88,9 @@
     }
     kept = undefined;
   });
-  // what was typed before a renewal is no change to the browser when the new cell is left
+  // a browser tells of no change in a cell that was typed before a renewal: it is sent when it is left
   form.addEventListener("focusout", ({ target }) => {
-    if (kept || target === told || !target.closest(".gq-csv") || target.value === target.defaultValue) return;
+    if (kept || target === told || !target.matches(CELL) || target.value === target.defaultValue) return;
     target.dispatchEvent(new Event("change", { bubbles: true }));
   });
 

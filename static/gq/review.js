@@ -94,7 +94,7 @@
   };
   const takeBack = () => { if (undo) queue = queue.then(takeLast).catch(() => {}); }; // a failure is said below, and leaves it to be tried again
   undo?.addEventListener("click", takeBack);
-  // a note that is saved folds up: who pressed its button goes on at what unfolds it
+  // a saved note folds up: the focus moves from its button to the summary that unfolds it
   document.addEventListener("htmx:afterSettle", (e) => {
     const remark = e.detail.requestConfig?.elt.closest(".gq-remark");
     if (!remark || document.activeElement !== document.body) return;
