@@ -4,13 +4,13 @@ import asyncio
 import atexit
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Keyboard, Locator, Page, expect, sync_playwright
 
 # Chromium without the parts that nobody sees takes half the processor time
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -25,6 +25,7 @@ FLAGS = [
 ]
 PATIENCE = 30_000  # ms; long enough for a busy machine, without delay on others
 expect.set_options(timeout=PATIENCE)
+ACTS = ("check", "click", "dispatch_event", "fill", "focus", "hover", "press", "select_option", "set_input_files", "uncheck")
 
 
 def find() -> str | None:
@@ -51,6 +52,42 @@ def tab(**context: Any) -> Iterator[Page]:
             fresh.close()
     finally:
         asyncio._set_running_loop(before)
+
+
+def _act_on_whole_pages() -> None:
+    """
+    Let everything that a test does on a page wait until the scripts of that page have run.
+
+    An element is there before: a key that comes between the two is lost, which a busy machine makes likely. Nobody is so fast.
+    """
+    for name in ACTS:
+        setattr(Locator, name, _on_whole_page(getattr(Locator, name), _there))
+        setattr(Page, name, _on_whole_page(getattr(Page, name), _there_on_page))
+    keyboard: Callable[[Page], Keyboard] = Page.keyboard.fget  # type: ignore[attr-defined]
+    Page.keyboard = property(_on_whole_page(keyboard, lambda page: page))  # type: ignore[assignment]
+
+
+def _on_whole_page(act: Callable[..., Any], there: Callable[..., Page]) -> Callable[..., Any]:
+    @wraps(act)
+    def wait_and_act(where: Page | Locator, *args: Any, **options: Any) -> Any:
+        there(where, *args[:1]).wait_for_load_state("domcontentloaded")  # after the scripts, which are deferred
+        return act(where, *args, **options)
+
+    return wait_and_act
+
+
+def _there(element: Locator, *_: Any) -> Page:
+    """Return the page of an element, once the element is there: the page before is left then."""
+    element.wait_for(state="attached")
+    return element.page
+
+
+def _there_on_page(page: Page, selector: str) -> Page:
+    page.wait_for_selector(selector, state="attached")
+    return page
+
+
+_act_on_whole_pages()
 
 
 @cache
